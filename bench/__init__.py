@@ -1,0 +1,1 @@
+"""Measures, never asserts: ratios of two things taken in turn in one run, on the machine it runs on."""

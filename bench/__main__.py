@@ -1,0 +1,36 @@
+"""`python -m bench`: what `make bench` prints."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+
+from bench import system, throughput
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=["all", "throughput", "system"], default="all")
+    parser.add_argument("--seconds", type=float, default=4.0, help="a round's length for each side")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--payments", type=int, default=100, help="payments whose latency is measured")
+    given = parser.parse_args()
+    wanted = ["throughput", "system"] if given.what == "all" else [given.what]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    if "throughput" in wanted:
+        print(f"{'':<20}{'ours/s':>10}{'bare/s':>10}{'ratio':>8}{'wanted':>8}{'p50 ms':>9}{'p99 ms':>9}{'failed':>8}")
+        for row in throughput.compare(seconds=given.seconds, rounds=given.rounds):
+            failed = row.ours.failed + row.bare.failed
+            print(
+                f"{row.name:<20}{row.ours.per_second:>10.0f}{row.bare.per_second:>10.0f}{row.ratio:>8.2f}"
+                f"{row.wanted:>8.2f}{row.ours.p50:>9.1f}{row.ours.p99:>9.1f}{failed:>8}"
+            )
+        print()
+    if "system" in wanted:
+        for line in system.measure(payments=given.payments):
+            print(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The floor: the same SQL with nothing around it."""

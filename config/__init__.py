@@ -1,0 +1,5 @@
+"""Wires everything by name; imported by nobody."""
+
+from config.celery import app as celery_app
+
+__all__ = ["celery_app"]

@@ -1,0 +1,253 @@
+"""What every place shares. Values come from the environment; `.env.example` explains each of them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from config import logs
+from config.settings.environment import Environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+ENVIRONMENT = env = Environment(dotenv=BASE_DIR / ".env")
+
+# --- Django ---------------------------------------------------------------------------------------------------------
+
+DEBUG = False
+SECRET_KEY = env.text("SECRET_KEY")
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
+PUBLIC_BASE_URL = env.text("PUBLIC_BASE_URL").rstrip("/")
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "users.User"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("am", "አማርኛ")]
+APPEND_SLASH = False  # a redirect loses the body of a POST; a missing slash is a 404 with a problem document
+
+INSTALLED_APPS = [
+    "config.apps.NexusAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_filters",
+    "django_structlog",
+    "pgtrigger",
+    "core",
+    "users",
+    "products",
+    "orders",
+    "payments",
+    "notifications",
+]
+
+MIDDLEWARE = [
+    "core.request_id.RequestIdMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "core.problems.ProblemMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.staff.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "config.staff.CsrfViewMiddleware",
+    "config.staff.AuthenticationMiddleware",
+    "config.staff.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "config" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+STATIC_URL = "/static/"
+STATIC_ROOT: Path | None = BASE_DIR / "var" / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+STOREFRONT_DIR = BASE_DIR / "storefront"
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024  # fifty order lines are ten kilobytes
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+
+CSRF_FAILURE_VIEW = "core.problems.csrf_failure"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"  # an order's link carries its token
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+
+# --- PostgreSQL -----------------------------------------------------------------------------------------------------
+
+# A migration may take its time over its own work, but must not queue long for a lock and hold everybody up behind it.
+_is_migration = bool({"migrate", "prepare"} & set(sys.argv[1:2]))
+STATEMENT_TIMEOUT_MS = env.number("DATABASE_STATEMENT_TIMEOUT_MS", 0 if _is_migration else 5_000)
+LOCK_TIMEOUT_MS = env.number("DATABASE_LOCK_TIMEOUT_MS", 5_000 if _is_migration else 2_000)
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+
+# What a transaction pooler would break (LISTEN, advisory locks of a session, DDL) goes to the server itself.
+_DIRECT_COMMANDS = {"migrate", "prepare", "relay", "check"}
+_is_direct = "beat" in sys.argv or bool(_DIRECT_COMMANDS & set(sys.argv[1:2]))
+DATABASE_DIRECT_URL = env.text("DATABASE_DIRECT_URL", env.text("DATABASE_URL"))
+DATABASES = {
+    "default": env.database("DATABASE_URL")
+    | {
+        "ATOMIC_REQUESTS": False,  # transactions stand in use cases (docs/decisions/0005)
+        "CONN_MAX_AGE": env.number("DATABASE_CONN_MAX_AGE", 60),
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "connect_timeout": 3,
+            "options": (
+                f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} "
+                f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
+            ),
+        },
+    },
+}
+if _is_direct and DATABASE_DIRECT_URL:
+    _direct = env.database("DATABASE_DIRECT_URL") if env.given("DATABASE_DIRECT_URL") else {}
+    DATABASES["default"] |= _direct
+
+# --- Broker, cache --------------------------------------------------------------------------------------------------
+
+BROKER_URL = env.text("BROKER_URL")
+REDIS_URL = env.text("REDIS_URL")
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+
+# --- Who is asking --------------------------------------------------------------------------------------------------
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=5),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": env.text("JWT_SIGNING_KEY"),
+    "AUDIENCE": "nexus",
+    "ISSUER": "nexus",
+    "CHECK_REVOKE_TOKEN": True,  # a changed password ends every token given before it
+    "CHECK_USER_IS_ACTIVE": True,
+    "UPDATE_LAST_LOGIN": False,
+}
+ORDER_TOKEN_KEY = env.text("ORDER_TOKEN_KEY")
+ORDER_TOKEN_DAYS = env.number("ORDER_TOKEN_DAYS", 90, least=1)
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["users.tokens.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["core.permissions.Denied"],  # a view says who may; forgetting it opens nothing
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["core.parsing.StrictJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "core.paging.NewestFirst",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "core.problems.handle",
+    "COERCE_DECIMAL_TO_STRING": True,
+    "DATETIME_FORMAT": "iso-8601",
+    "URL_FORMAT_OVERRIDE": None,
+    "PAGE_SIZE": 25,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Nexus",
+    "DESCRIPTION": "Orders and payments for merchants in Ethiopia.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "OrderStatus": "orders.models.STATUSES",
+        "PaymentStatus": "payments.models.payment.STATUSES",
+        "Currency": "core.money.Currency",
+    },
+}
+
+# --- Orders ---------------------------------------------------------------------------------------------------------
+
+ORDER_EXPIRY = env.minutes("ORDER_EXPIRY_MINUTES", "30")
+ORDER_HOLD_LIMIT = env.minutes("ORDER_HOLD_LIMIT_MINUTES", "120")
+ORDER_MAX_LINES = env.number("ORDER_MAX_LINES", 50, least=1)
+ORDER_MAX_QUANTITY = env.number("ORDER_MAX_QUANTITY", 999, least=1)
+ORDER_EXPIRY_SWEEP_SECONDS = env.number("ORDER_EXPIRY_SWEEP_SECONDS", 30, least=1)
+
+# --- Payments -------------------------------------------------------------------------------------------------------
+
+CHAPA_BASE_URL = env.text("CHAPA_BASE_URL", "https://api.chapa.co/v1").rstrip("/")
+CHAPA_SECRET_KEY = env.text("CHAPA_SECRET_KEY")
+CHAPA_WEBHOOK_SECRET = env.text("CHAPA_WEBHOOK_SECRET")
+CHAPA_WEBHOOK_SECRET_PREVIOUS = env.text("CHAPA_WEBHOOK_SECRET_PREVIOUS", "")
+CHAPA_CHECKOUT_HOSTS = env.words("CHAPA_CHECKOUT_HOSTS", "checkout.chapa.co")
+CHAPA_RETRY_WINDOW = env.minutes("CHAPA_RETRY_WINDOW", "60")
+"""In which Chapa's customers may try a failed payment again (5 to 60 minutes, set in Chapa's dashboard)."""
+CHAPA_WEB_DEADLINE_SECONDS = env.number("CHAPA_WEB_DEADLINE_SECONDS", 15, least=1)
+CHAPA_WORKER_DEADLINE_SECONDS = env.number("CHAPA_WORKER_DEADLINE_SECONDS", 40, least=1)
+CHAPA_READ_TIMEOUT_SECONDS = env.number("CHAPA_READ_TIMEOUT_SECONDS", 8, least=1)
+CHAPA_CHECKOUT_TITLE = env.text("CHAPA_CHECKOUT_TITLE", "Nexus")
+PAYMENT_RETURN_HOSTS = env.words("PAYMENT_RETURN_HOSTS", urlsplit(PUBLIC_BASE_URL).netloc or "localhost")
+PAYMENT_ATTEMPTS_PER_HOUR = env.number("PAYMENT_ATTEMPTS_PER_HOUR", 10, least=1)
+PAYMENT_SWEEP_SECONDS = env.number("PAYMENT_SWEEP_SECONDS", 30, least=1)
+PAYMENT_CHECK_SCHEDULE = env.numbers("PAYMENT_CHECK_SCHEDULE", "30,60,120,300,600,1800,3600")
+"""Seconds between one look at an unsettled payment and the next; the last one repeats."""
+PAYMENT_WATCH_HOURS = env.number("PAYMENT_WATCH_HOURS", 72, least=1)
+WEBHOOK_MAX_BYTES = 64 * 1024
+
+# --- Telling people -------------------------------------------------------------------------------------------------
+
+MAIL_DIR = env.text("MAIL_DIR", str(BASE_DIR / "var" / "mail"))
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Nexus <orders@nexus.example>")
+EMAIL_TIMEOUT = 10
+MERCHANT_NAME = env.text("MERCHANT_NAME", "Nexus")
+SMS_CHANNEL = env.text("SMS_CHANNEL", "console")
+NOTIFICATION_SWEEP_SECONDS = env.number("NOTIFICATION_SWEEP_SECONDS", 60, least=1)
+
+# --- The system's own pulse -----------------------------------------------------------------------------------------
+
+HEARTBEAT_SECONDS = env.number("HEARTBEAT_SECONDS", 30, least=1)
+OUTBOX_TOPICS = "config.topics.TOPICS"
+OUTBOX_POLL_SECONDS = env.number("OUTBOX_POLL_SECONDS", 1, least=1)
+OUTBOX_KEEP_DAYS = env.number("OUTBOX_KEEP_DAYS", 14, least=1)
+IDEMPOTENCY_KEEP_HOURS = env.number("IDEMPOTENCY_KEEP_HOURS", 72, least=72)
+WEBHOOK_KEEP_DAYS = env.number("WEBHOOK_KEEP_DAYS", 400, least=7)
+
+LOG_FORMAT = env.text("LOG_FORMAT", "json")
+LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
+LOGGING_CONFIG = "logging.config.dictConfig"
+LOGGING = logs.logging_config(format=LOG_FORMAT, level=LOG_LEVEL)
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_USER_ID_FIELD = None
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # RequestIdMiddleware has looked at it
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
+logs.configure_structlog()

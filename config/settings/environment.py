@@ -1,0 +1,118 @@
+"""Reads the environment and remembers everything that is wrong with it, so that one start names every problem."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+
+class Environment:
+    """The process environment (and `.env` beneath it), read by name, with every problem collected."""
+
+    def __init__(self, *, dotenv: Path) -> None:
+        self.problems: list[str] = []
+        self._env = environ.Env()
+        if dotenv.is_file():
+            self._env.read_env(str(dotenv), overwrite=False)
+
+    def given(self, name: str) -> bool:
+        return bool(str(self._env.str(name, default="")).strip())
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = str(self._env.str(name, default="")).strip()
+        if value:
+            return value
+        if default is None:
+            self.problems.append(f"{name} is not set")
+            return ""
+        return default
+
+    def words(self, name: str, default: str | None = None) -> list[str]:
+        """A comma-separated list."""
+        return [word.strip() for word in self.text(name, default).split(",") if word.strip()]
+
+    def number(self, name: str, default: int, *, least: int = 0) -> int:
+        raw = self.text(name, str(default))
+        try:
+            value = int(raw)
+        except ValueError:
+            self.problems.append(f"{name} is not a whole number")
+            return default
+        if value < least:
+            self.problems.append(f"{name} must be at least {least}")
+            return default
+        return value
+
+    def minutes(self, name: str, default: str) -> timedelta:
+        """Minutes, of which there may be fractions (`0.25`): a demonstration does not wait for half an hour."""
+        raw = self.text(name, default)
+        try:
+            seconds = int(Decimal(raw) * 60)
+        except (InvalidOperation, ValueError, OverflowError):
+            self.problems.append(f"{name} is not a number of minutes")
+            return timedelta(minutes=1)
+        if seconds < 1:
+            self.problems.append(f"{name} must be at least a second")
+        return timedelta(seconds=seconds)
+
+    def numbers(self, name: str, default: str) -> list[int]:
+        try:
+            return [int(word) for word in self.words(name, default)]
+        except ValueError:
+            self.problems.append(f"{name} is not a comma-separated list of whole numbers")
+            return [int(word) for word in default.split(",")]
+
+    def amounts(self, name: str, default: str) -> dict[str, Decimal]:
+        """Amounts by currency, written `ETB=10000,USD=200`."""
+        try:
+            return {
+                currency.strip(): Decimal(amount.strip())
+                for currency, amount in (word.split("=", 1) for word in self.words(name, default))
+            }
+        except (InvalidOperation, ValueError):
+            self.problems.append(f"{name} is not a list of amounts such as ETB=10000,USD=200")
+            return {}
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        raw = self.text(name, "true" if default else "false").lower()
+        if raw not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
+            self.problems.append(f"{name} is neither true nor false")
+            return default
+        return raw in {"true", "1", "yes", "on"}
+
+    def database(self, name: str) -> dict[str, Any]:
+        url = self.text(name)
+        if not url:
+            return {}
+        try:
+            database: dict[str, Any] = self._env.db_url_config(url)
+        except (ValueError, KeyError, ImproperlyConfigured):
+            self.problems.append(f"{name} is not a database address")
+            return {}
+        if database.get("ENGINE") != "django.db.backends.postgresql":
+            self.problems.append(
+                f"{name} must name a PostgreSQL server: locks, constraints and triggers are the product"
+            )
+            return {}
+        return database
+
+    def mail(self, name: str, default: str | None = None) -> dict[str, Any]:
+        url = self.text(name, default)
+        if not url:
+            return {}
+        try:
+            return dict(self._env.email_url_config(url))
+        except (ValueError, KeyError, ImproperlyConfigured):
+            self.problems.append(f"{name} is not a mail server's address")
+            return {}
+
+    def refuse_if_wrong(self) -> None:
+        """:raises ImproperlyConfigured: naming all problems found so far, one a line."""
+        if self.problems:
+            listed = "\n".join(f"  - {problem}" for problem in dict.fromkeys(self.problems))
+            raise ImproperlyConfigured(f"this process cannot start; put right in its environment:\n{listed}")

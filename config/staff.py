@@ -1,0 +1,53 @@
+"""Cookies, sessions and messages exist for the staff site alone. The API carries its own proof in every request, so
+none of this runs for it: nothing of a cookie can be abused there, and nothing of it costs time.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware as DjangoAuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware as DjangoMessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessionMiddleware
+from django.http import HttpRequest
+from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrfViewMiddleware
+from django.utils.deprecation import MiddlewareMixin
+
+PATH = "/admin/"
+_SESSION_KEY = re.compile(r"[a-z0-9]{8,64}", re.ASCII)
+
+
+class _StaffOnly(MiddlewareMixin):
+    """Steps aside for every path that is not the staff site's."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if request.path_info.startswith(PATH):
+            return super().__call__(request)
+        return self.get_response(request)
+
+
+class SessionMiddleware(_StaffOnly, DjangoSessionMiddleware):
+    """A key that Django never gave out is no session, and is not asked about: PostgreSQL takes no NUL."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        given = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+        if given is not None and not _SESSION_KEY.fullmatch(given):
+            del request.COOKIES[settings.SESSION_COOKIE_NAME]
+        super().process_request(request)
+
+
+class AuthenticationMiddleware(_StaffOnly, DjangoAuthenticationMiddleware):
+    pass
+
+
+class MessageMiddleware(_StaffOnly, DjangoMessageMiddleware):
+    pass
+
+
+class CsrfViewMiddleware(_StaffOnly, DjangoCsrfViewMiddleware):
+    """Its check runs as a view middleware, which Django calls for every path."""
+
+    def process_view(self, request: HttpRequest, *args: Any) -> Any:
+        return super().process_view(request, *args) if request.path_info.startswith(PATH) else None

@@ -1,0 +1,1 @@
+"""What every app stands on. No business word in here, and no import of another app of ours."""

@@ -1,0 +1,34 @@
+"""`manage.py relay`: publish the outbox until told to stop."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.utils.module_loading import import_string
+
+from core.relay import CeleryPublisher, Relay, Watchdog
+
+
+class Command(BaseCommand):
+    requires_system_checks = []  # the web process makes them; this one starts sooner without
+    help = "Publish the outbox to the broker until SIGTERM or SIGINT. Any number may run at the same time."
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+        current_app.loader.import_default_modules()
+        watchdog = Watchdog()
+        relay = Relay(
+            topics=import_string(settings.OUTBOX_TOPICS),
+            publisher=CeleryPublisher(app=current_app),
+            poll_seconds=settings.OUTBOX_POLL_SECONDS,
+            heartbeat_seconds=min(10, settings.HEARTBEAT_SECONDS),
+            on_tick=watchdog.seen,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: relay.stop.set())
+        watchdog.start()
+        relay.run()
+        watchdog.stop()

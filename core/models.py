@@ -1,0 +1,86 @@
+"""The outbox, the idempotency keys, and the system's pulse."""
+
+from __future__ import annotations
+
+import pgtrigger
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models.functions import Now
+
+CHANNEL = "nexus_outbox"
+"""The relay listens here. A notification only says "look": whoever misses it finds the row by polling."""
+
+
+class Event(models.Model):
+    """Something that happened, written by the transaction in which it happened, published by the relay alone.
+
+    `payload` holds ids, never personal data: it travels through the broker.
+    """
+
+    topic = models.CharField(max_length=64)
+    payload = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    request_id = models.CharField(max_length=64, blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now())
+    published_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(db_default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.TextField(blank=True, db_default="")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["id"], condition=models.Q(published_at=None), name="event_waiting"),
+            models.Index(
+                fields=["published_at"], condition=models.Q(published_at__isnull=False), name="event_published"
+            ),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="ring_the_bell",
+                level=pgtrigger.Statement,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                func=f"PERFORM pg_notify('{CHANNEL}', ''); RETURN NULL;",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.topic} #{self.pk}"
+
+
+class IdempotencyKey(models.Model):
+    """The first answer to a request, kept so that a repeat gets the same bytes and no second effect.
+
+    `body` is None while the answer is still being worked out by a use case that commits in two steps; `link` then
+    says which row it is about. Bodies hold no token: see `orders.access`.
+    """
+
+    owner = models.CharField(max_length=80)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.BinaryField(null=True)
+    link = models.CharField(max_length=64, blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "key"], name="idempotency_key_belongs_to_one_request"),
+            models.CheckConstraint(
+                condition=models.Q(status=None, body=None) | models.Q(status__isnull=False, body__isnull=False),
+                name="idempotency_answer_whole_or_absent",
+            ),
+        ]
+        indexes = [models.Index(fields=["created_at"], name="idempotency_created")]
+
+    def __str__(self) -> str:
+        return f"{self.owner[:12]} {self.key[:32]}"
+
+
+class Heartbeat(models.Model):
+    """When a part of the system was last seen alive, by the database's clock."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,36 @@
+"""Removes what has served its time, in batches, so that no table grows for ever and no lock is held for long."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import models
+
+from core.models import Event, IdempotencyKey
+
+log = structlog.get_logger(__name__)
+
+BATCH = 2_000
+
+
+def prune(*, at: datetime) -> dict[str, int]:
+    """Delete published events and idempotency keys older than the settings say; returns how many of each."""
+    removed = {
+        "events": _in_batches(Event.objects.filter(published_at__lt=at - timedelta(days=settings.OUTBOX_KEEP_DAYS))),
+        "idempotency_keys": _in_batches(
+            IdempotencyKey.objects.filter(created_at__lt=at - timedelta(hours=settings.IDEMPOTENCY_KEEP_HOURS))
+        ),
+    }
+    log.info("pruned", **removed)
+    return removed
+
+
+def _in_batches(rows: models.QuerySet[models.Model]) -> int:
+    total = 0
+    while True:
+        ids = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])
+        if not ids:
+            return total
+        total += rows.model._default_manager.filter(pk__in=ids).delete()[0]  # noqa: SLF001 - Django's public-by-use API

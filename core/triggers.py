@@ -1,0 +1,31 @@
+"""Database triggers made from a flow's table, so that the ORM, `update()` and raw SQL obey the same moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pgtrigger
+
+from core.flow import Flow
+
+
+def enforce(flow: Flow[Any], *, field: str = "status") -> list[pgtrigger.Trigger]:
+    """The triggers for one table: only the moves of the flow, only from its first state, and nothing deleted."""
+    return [
+        pgtrigger.FSM(
+            name=f"{flow.name}_moves",
+            field=field,
+            transitions=[(source.value, target.value) for source, target in flow.pairs()],
+        ),
+        pgtrigger.Protect(
+            name=f"{flow.name}_starts",
+            operation=pgtrigger.Insert,
+            condition=pgtrigger.Q(**{f"new__{field}__df": flow.initial.value}),
+        ),
+        pgtrigger.Protect(name=f"{flow.name}_stays", operation=pgtrigger.Delete),
+    ]
+
+
+def append_only(name: str) -> list[pgtrigger.Trigger]:
+    """A table that is written and read, never changed."""
+    return [pgtrigger.Protect(name=f"{name}_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]

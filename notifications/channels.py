@@ -1,0 +1,115 @@
+"""The ways a message can leave: mail, and SMS. Each takes one message, and returns or says why not."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail.backends.base import BaseEmailBackend
+from django.core.validators import validate_email
+
+from core.transactions import assert_none_open
+from notifications import failures, mailbox
+from notifications.failures import Undelivered, Verdict
+from notifications.letters import Letter
+from notifications.models import ChannelKind
+
+log = structlog.get_logger(__name__)
+
+
+class Channel(Protocol):
+    def send(self, *, letter: Letter) -> None:
+        """Hand one message over for good. Called outside any transaction; may be called again for the same one.
+
+        :raises Undelivered: saying whether another attempt makes sense.
+        """
+        ...
+
+
+class MailChannel:
+    """By the mail server of Django's settings, text and HTML in one mail."""
+
+    def send(self, *, letter: Letter) -> None:
+        assert_none_open()
+        mail = _mail(letter)
+        server = get_connection()
+        try:
+            server.open()
+        except OSError as error:  # every error of SMTP is one
+            _shut(server)
+            raise failures.while_connecting(error) from error
+        try:
+            server.send_messages([mail])
+        except OSError as error:
+            raise failures.while_sending(error, recipient=letter.recipient) from error
+        finally:
+            _shut(server)
+
+
+class ConsoleSms:
+    """No text message leaves: the log says that one would have, and development finds it beside the mails."""
+
+    def send(self, *, letter: Letter) -> None:
+        assert_none_open()
+        folder = getattr(settings, "EMAIL_FILE_PATH", None)
+        if folder:
+            content = f"To: {letter.recipient}\n\n{letter.text}"
+            try:
+                mailbox.write(folder=Path(folder), label=letter.message_id, suffix=".sms.txt", content=content.encode())
+            except OSError as error:
+                raise Undelivered(
+                    f"console: {failures.describe(error)}", verdict=Verdict.CONFIGURATION, outage=True
+                ) from error
+        log.info("sms.sent", channel="console", characters=len(letter.text))
+
+
+SMS_CHANNELS: Final[Mapping[str, Callable[[], Channel]]] = {"console": ConsoleSms}
+"""What `SMS_CHANNEL` may say."""
+
+
+def configured() -> dict[ChannelKind, Channel]:
+    """The channels that the settings ask for.
+
+    :raises ImproperlyConfigured: where SMS_CHANNEL names none that we have.
+    """
+    sms = SMS_CHANNELS.get(settings.SMS_CHANNEL)
+    if sms is None:
+        raise ImproperlyConfigured(f"SMS_CHANNEL is {settings.SMS_CHANNEL!r}")
+    return {ChannelKind.EMAIL: MailChannel(), ChannelKind.SMS: sms()}
+
+
+def _mail(letter: Letter) -> EmailMultiAlternatives:
+    try:
+        validate_email(letter.recipient)
+    except ValidationError:
+        raise Undelivered("malformed address", verdict=Verdict.PERMANENT) from None
+    mail = EmailMultiAlternatives(
+        subject=letter.subject,
+        body=letter.text,
+        to=[letter.recipient],
+        headers={
+            "Message-ID": letter.message_id,
+            "Date": letter.date_header,
+            "Auto-Submitted": "auto-generated",
+            "X-Auto-Response-Suppress": "All",
+            "Content-Language": letter.language,
+        },
+    )
+    mail.attach_alternative(letter.html, "text/html")
+    try:
+        mail.message().as_bytes()
+    except Exception as error:
+        raise Undelivered(f"cannot be put into bytes: {type(error).__name__}", verdict=Verdict.PERMANENT) from error
+    return mail
+
+
+def _shut(server: BaseEmailBackend) -> None:
+    """What a server does after it has the message, or after it refused it, changes nothing about either."""
+    with contextlib.suppress(OSError):
+        server.close()

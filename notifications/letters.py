@@ -1,0 +1,123 @@
+"""Puts a notification into words: facts from the database first, then templates, which see nothing but those facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings
+from django.template import Context, Engine
+
+from core.money import Currency, Money
+from notifications import wording
+from notifications.models import ChannelKind, Notification
+from orders.models import Order
+from payments import inquiry
+
+OURS: Final = Path(__file__).resolve().parent / "templates"
+_NAMES_NOTHING: Final = "\x00"
+"""Stands in the text wherever a template asked for a fact that is not there, so that it cannot be overlooked."""
+
+
+class BrokenTemplate(RuntimeError):
+    """A template asks for something that nobody gives it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A message as it leaves. `html` and `subject` are empty for SMS. Nothing in it changes from copy to copy."""
+
+    recipient: str
+    language: str
+    message_id: str
+    date_header: str
+    subject: str
+    text: str
+    html: str
+
+
+def gather(*, notification: Notification, for_staff: bool = False) -> dict[str, Any]:
+    """Everything that the templates may speak of. Plain text: no rows, no methods, nothing that could ask a database.
+
+    `for_staff` leaves out the token that opens the order: whoever looks at a mail should not be able to act with it.
+    """
+    language = notification.language
+    facts: dict[str, Any] = {
+        "language": language,
+        "merchant": settings.MERCHANT_NAME,
+        "shop_url": f"{settings.PUBLIC_BASE_URL}/",
+        "first_name": "",
+    }
+    if notification.user is not None:
+        facts["first_name"] = _one_line(notification.user.first_name)
+    if notification.order is not None:
+        facts["first_name"] = _one_line(notification.order.first_name)
+        facts["order"] = _order(notification.order, language=language, for_staff=for_staff)
+    return facts
+
+
+def write(*, notification: Notification, facts: Mapping[str, Any]) -> Letter:
+    """The words of a notification, in its language and for its channel.
+
+    :raises TemplateDoesNotExist: · TemplateSyntaxError: · BrokenTemplate: our own mistakes, not the recipient's.
+    """
+    by_mail = notification.channel == ChannelKind.EMAIL
+    folder = f"notifications/{notification.language}/{notification.template}"
+    return Letter(
+        recipient=notification.recipient,
+        language=notification.language,
+        message_id=notification.message_id,
+        date_header=wording.mail_date(notification.queued_at),
+        subject=_one_line(_render(f"{folder}.subject.txt", facts)) if by_mail else "",
+        text=_render(f"{folder}.txt" if by_mail else f"{folder}.sms.txt", facts).strip() + "\n",
+        html=_render(f"{folder}.html", facts) if by_mail else "",
+    )
+
+
+def _order(order: Order, *, language: str, for_staff: bool) -> dict[str, Any]:
+    currency = Currency(order.currency)
+    link = inquiry.order_page(order)
+    return {
+        "number": order.number,
+        "total": wording.amount(order.total, language=language),
+        "payable_until": wording.moment(order.expires_at, language=language),
+        "paid_at": wording.moment(order.paid_at, language=language) if order.paid_at else "",
+        "link": f"{link.partition('?')[0]}?token=…" if for_staff else link,
+        "lines": [
+            {
+                "name": _one_line(line.name),
+                "quantity": str(line.quantity),
+                "unit_price": wording.amount(Money(line.unit_price, currency), language=language),
+                "total": wording.amount(Money(line.line_total, currency), language=language),
+            }
+            for line in order.lines.all()
+        ],
+    }
+
+
+def _render(name: str, facts: Mapping[str, Any]) -> str:
+    engine = _engine(tuple(Engine.get_default().dirs), as_html=name.endswith(".html"))
+    rendered = engine.get_template(name).render(Context(dict(facts), autoescape=engine.autoescape))
+    if _NAMES_NOTHING in rendered:
+        missing = rendered.split(_NAMES_NOTHING)[1]
+        raise BrokenTemplate(f"{name} asks for {missing}, which is not among the facts")
+    return rendered
+
+
+@lru_cache(maxsize=8)
+def _engine(folders: tuple[str | Path, ...], *, as_html: bool) -> Engine:
+    """A merchant's own templates, in a folder of TEMPLATES, win over ours. Only HTML is escaped."""
+    return Engine(
+        dirs=[*map(str, folders), str(OURS)],
+        autoescape=as_html,
+        string_if_invalid=f"{_NAMES_NOTHING}%s{_NAMES_NOTHING}",
+    )
+
+
+def _one_line(text: str) -> str:
+    """What stands in a header or beside one: no line break and nothing invisible, whoever chose the name."""
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(printable.split())

@@ -1,0 +1,69 @@
+"""Which event tells whom what: one table. Nothing else decides that somebody is written to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from notifications.models import Notification
+from orders.flow import OrderStatus
+from payments.flow import PaymentStatus
+
+
+class Audience(StrEnum):
+    ORDER_CONTACT = "order_contact"
+    """The order's e-mail address if it has one, else its phone."""
+    ACCOUNT = "account"
+    """The e-mail address of an account."""
+
+
+def _always(notification: Notification, at: datetime) -> str:  # noqa: ARG001 - the table's signature
+    return ""
+
+
+def _unless_it_was_paid_after_all(notification: Notification, at: datetime) -> str:  # noqa: ARG001 - as above
+    order = notification.order
+    return "" if order is not None and order.state is OrderStatus.EXPIRED else "the order is not expired any more"
+
+
+def _while_it_can_be_paid(notification: Notification, at: datetime) -> str:
+    order, payment = notification.order, notification.payment
+    if order is None or not order.can_be_paid(at=at):
+        return "the order can no longer be paid"
+    return "" if payment is not None and payment.state is PaymentStatus.FAILED else "the payment has not failed"
+
+
+def _while_the_account_is_open(notification: Notification, at: datetime) -> str:  # noqa: ARG001 - as above
+    return "" if notification.user is not None and notification.user.is_active else "the account is closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """`moot` is asked right before sending, for a message may wait for hours: why it is no longer true, or empty."""
+
+    template: str
+    audience: Audience
+    moot: Callable[[Notification, datetime], str] = _always
+
+
+RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
+    "user.registered": (Rule(template="welcome", audience=Audience.ACCOUNT, moot=_while_the_account_is_open),),
+    "order.paid": (Rule(template="order_paid", audience=Audience.ORDER_CONTACT),),
+    "order.expired": (
+        Rule(template="order_expired", audience=Audience.ORDER_CONTACT, moot=_unless_it_was_paid_after_all),
+    ),
+    # Where the order can no longer be paid, the message that it has expired says all there is to say.
+    "payment.failed": (Rule(template="payment_failed", audience=Audience.ORDER_CONTACT, moot=_while_it_can_be_paid),),
+}
+"""Outbox topic → the messages that it causes."""
+
+
+def moot(*, notification: Notification, at: datetime) -> str:
+    """Why a notification should not be sent any more; empty where it should."""
+    for rule in RULES.get(notification.topic, ()):
+        if rule.template == notification.template:
+            return rule.moot(notification, at)
+    return "no rule knows this message any more"

@@ -1,0 +1,68 @@
+"""Amounts and times as people of each language write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
+from typing import Final
+
+from core.money import Money
+
+EAST_AFRICA: Final = timezone(timedelta(hours=3), "EAT")
+"""Ethiopia's time all year round."""
+
+_CURRENCIES: Final = {"am": {"ETB": "ብር"}}
+_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+_ETHIOPIAN_MONTHS: Final = (
+    "መስከረም", "ጥቅምት", "ኅዳር", "ታኅሣሥ", "ጥር", "የካቲት", "መጋቢት", "ሚያዝያ", "ግንቦት", "ሰኔ", "ሐምሌ", "ነሐሴ", "ጳጉሜን",
+)  # fmt: skip
+_ETHIOPIAN_EPOCH: Final = 2431
+"""The day, counted as `date.toordinal` does, on which the Ethiopian year 0 began (28 August 7, Gregorian)."""
+_YEAR, _FOUR_YEARS, _MONTH = 365, 1461, 30
+_NOON, _EVENING = 12, 18
+_HOURS_BEHIND = 6
+"""The Ethiopian day is counted from sunrise: seven in the morning is one o'clock."""
+
+
+def amount(money: Money, *, language: str) -> str:
+    """`1,250.00 ETB`, and in Amharic `1,250.00 ብር`."""
+    return f"{money.amount:,.2f} {_CURRENCIES.get(language, {}).get(money.currency, money.currency.value)}"
+
+
+def moment(at: datetime, *, language: str) -> str:
+    """A time in Ethiopia. In Amharic by the Ethiopian calendar and clock, with the international hour beside it, since
+    a number alone would leave open which of the two clocks is meant.
+    """
+    local = at.astimezone(EAST_AFRICA)
+    if language == "am":
+        return f"{_ethiopian_date(local)}{_ethiopian_hour(local)} ({local:%H:%M})"
+    return f"{local.day} {_MONTHS[local.month - 1]} {local.year}, {local:%H:%M} (East Africa Time)"
+
+
+def _ethiopian_date(local: datetime) -> str:
+    """Twelve months of thirty days and the rest of the year; the last of every four years is a day longer."""
+    cycle, day = divmod(local.date().toordinal() - _ETHIOPIAN_EPOCH, _FOUR_YEARS)
+    year = min(day // _YEAR, 3)
+    month, day = divmod(day - year * _YEAR, _MONTH)
+    return f"{_ETHIOPIAN_MONTHS[month]} {day + 1} ቀን {cycle * 4 + year} ዓ.ም. "
+
+
+def _ethiopian_hour(local: datetime) -> str:
+    if local.hour < _HOURS_BEHIND:
+        part = "ከሌሊቱ"
+    elif local.hour < _NOON:
+        part = "ከጠዋቱ"
+    elif local.hour < _EVENING:
+        part = "ከቀኑ"
+    else:
+        part = "ከምሽቱ"
+    hour = (local.hour - _HOURS_BEHIND) % 12 or 12
+    return f"{part} {hour}፡{local.minute:02d} ሰዓት"
+
+
+def mail_date(at: datetime) -> str:
+    """As a mail's `Date` wants it, whatever the locale."""
+    return format_datetime(at.astimezone(UTC))

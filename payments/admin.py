@@ -1,0 +1,70 @@
+"""Payments and webhooks, for staff to look at: what was asked, what Chapa said, what it posted, byte for byte."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from core import outbox
+from core.admin import ReadOnlyAdmin, ReadOnlyInline
+from core.transactions import durable
+from payments.flow import SETTLED
+from payments.models import Payment, PaymentHistory, WebhookEvent
+
+
+class HistoryInline(ReadOnlyInline):
+    model = PaymentHistory
+    fields = ("at", "from_status", "to_status", "reason", "gateway_said", "request_id")
+
+
+@admin.register(Payment)
+class PaymentAdmin(ReadOnlyAdmin):
+    list_display = (
+        "tx_ref", "order", "status", "amount", "captured_amount", "currency", "mode", "method", "settles_order",
+        "next_check_at", "created_at",
+    )  # fmt: skip
+    list_filter = ("status", "settles_order", "mode", "method", "currency", "created_at")
+    search_fields = ("tx_ref", "gateway_reference", "order__number", "order__email", "request_id")
+    search_help_text = "tx_ref, Chapa's reference, order number, e-mail or request id"
+    date_hierarchy = "created_at"
+    list_select_related = ("order",)
+    inlines = (HistoryInline,)
+    actions = ("ask_chapa_now",)
+
+    @admin.action(description="Ask Chapa now what became of the chosen payments", permissions=["view"])
+    def ask_chapa_now(self, request: HttpRequest, chosen: QuerySet[Payment]) -> None:
+        with durable("admin.ask_chapa"):
+            asked = [
+                outbox.record(topic="payment.hinted", tx_ref=payment.tx_ref)
+                for payment in chosen.exclude(status__in=SETTLED)
+            ]
+        self.message_user(
+            request, f"{len(asked)} payments are being asked about; reload in a moment.", messages.SUCCESS
+        )
+
+
+@admin.register(WebhookEvent)
+class WebhookEventAdmin(ReadOnlyAdmin):
+    list_display = ("id", "event", "tx_ref", "said", "disposition", "reason", "attempts", "signed_with", "received_at")
+    list_filter = ("disposition", "event", "signed_with", "received_at")
+    search_fields = ("tx_ref", "reference", "request_id")
+    search_help_text = "tx_ref, Chapa's reference or request id"
+    exclude = ("body", "body_sha256")
+    readonly_fields = ("raw_bytes", "sha256")
+
+    @admin.display(description="body, byte for byte")
+    def raw_bytes(self, webhook: WebhookEvent) -> str:
+        text = bytes(webhook.body).decode("utf-8", "backslashreplace")
+        return format_html('<pre style="white-space: pre-wrap; overflow-wrap: anywhere; margin: 0">{}</pre>', text)
+
+    @admin.display(description="SHA-256 of the body")
+    def sha256(self, webhook: WebhookEvent) -> str:
+        return bytes(webhook.body_sha256).hex()
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        found = super().get_queryset(request)
+        return found if "/change/" in request.path else found.defer("body")

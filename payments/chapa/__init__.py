@@ -1,0 +1,1 @@
+"""The vendor, alone: nothing else in the system knows how Chapa spells anything."""

@@ -1,0 +1,55 @@
+"""What Chapa posted to us, byte for byte, and what we made of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class Disposition(StrEnum):
+    RECEIVED = "received"
+    PROCESSED = "processed"
+    IGNORED = "ignored"
+    PARKED = "parked"
+
+
+class WebhookEvent(models.Model):
+    """A genuine delivery: its signature was right. Nothing is stored of any other.
+
+    `body` is the evidence and never changes; the hints read from it say only which payment to ask about.
+    """
+
+    body = models.BinaryField()
+    body_sha256 = models.BinaryField(max_length=32)
+    event = models.CharField(max_length=64, blank=True)
+    tx_ref = models.CharField(max_length=64, blank=True)
+    reference = models.CharField(max_length=64, blank=True)
+    said = models.CharField(max_length=40, blank=True)
+    signed_with = models.CharField(max_length=8, default="current")
+    disposition = models.CharField(
+        max_length=12, choices=[(d.value, d.value) for d in Disposition], default=Disposition.RECEIVED
+    )
+    reason = models.CharField(max_length=300, blank=True, db_default="")
+    attempts = models.PositiveIntegerField(default=0, db_default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.TextField(blank=True, db_default="")
+    request_id = models.CharField(max_length=64, blank=True)
+    received_at = models.DateTimeField(db_default=Now())
+    processed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["body_sha256"], name="webhook_stored_once")]
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=models.Q(next_attempt_at__isnull=False),
+                name="webhook_waiting",
+            ),
+            models.Index(fields=["tx_ref"], name="webhook_tx_ref"),
+            models.Index(fields=["received_at"], name="webhook_received"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.tx_ref}"

@@ -1,0 +1,32 @@
+"""When to ask again. Every attempt ever sent is asked about until nothing more can come of it."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+DAILY = timedelta(days=1)
+
+
+def window_is_over(*, created_at: datetime, at: datetime) -> bool:
+    """Can a customer of Chapa no longer try a failed payment again?"""
+    return at >= created_at + settings.CHAPA_RETRY_WINDOW
+
+
+def in_flight_until(*, created_at: datetime) -> datetime:
+    """Until then the request that created an attempt may itself still be waiting for Chapa's answer."""
+    return created_at + timedelta(seconds=settings.CHAPA_WEB_DEADLINE_SECONDS + 5)
+
+
+def next_look(*, created_at: datetime, checks: int, at: datetime, is_open: bool) -> datetime | None:
+    """After the `checks`-th look. Open attempts are looked at daily for ever; closed ones until the watch is over.
+
+    A tenth of the step is drawn by lot, so that an outage's backlog does not come back in one second.
+    """
+    if at >= created_at + timedelta(hours=settings.PAYMENT_WATCH_HOURS):
+        return at + DAILY if is_open else None
+    steps = settings.PAYMENT_CHECK_SCHEDULE
+    seconds = steps[min(checks, len(steps) - 1)]
+    return at + timedelta(milliseconds=seconds * 1000 + random.randint(0, seconds * 100))  # noqa: S311 - not a secret

@@ -1,0 +1,47 @@
+"""Payments' work in the background. A task translates: ids in, one call, nothing decided."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+from django.utils.timezone import now
+
+from payments import checkout, providers, reconciliation, settlement, webhooks
+
+
+@shared_task(name="payments.process_webhook")
+def process_webhook(*, webhook_id: int, **_: Any) -> None:
+    webhooks.process(webhook_id=webhook_id, gateway=providers.chapa(), at=now())
+
+
+@shared_task(name="payments.settle")
+def settle(*, tx_ref: str, **_: Any) -> None:
+    settlement.settle(tx_ref=tx_ref, gateway=providers.chapa(), at=now())
+
+
+@shared_task(name="payments.reopen")
+def reopen(*, number: str, **_: Any) -> None:
+    checkout.reopen(number=number, gateway=providers.chapa(), at=now())
+
+
+@shared_task(name="payments.close_attempts")
+def close_attempts(*, order_id: int, **_: Any) -> None:
+    if reconciliation.look_soon(order_id=order_id):
+        reconciliation.sweep(gateway=providers.chapa(), clock=now)
+
+
+@shared_task(name="payments.sweep")
+def sweep(**_: Any) -> None:
+    reconciliation.sweep(gateway=providers.chapa(), clock=now)
+
+
+@shared_task(name="payments.sweep_webhooks")
+def sweep_webhooks(**_: Any) -> None:
+    for webhook_id in webhooks.due(at=now()):
+        webhooks.process(webhook_id=webhook_id, gateway=providers.chapa(), at=now())
+
+
+@shared_task(name="payments.prune")
+def prune(**_: Any) -> None:
+    webhooks.forget_bodies(at=now())

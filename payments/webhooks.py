@@ -1,0 +1,178 @@
+"""What Chapa posts to us: kept byte for byte, once, before anything is made of it. Its body never moves money."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import structlog
+from django.conf import settings
+from django.db import connection
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from core import outbox
+from core.crashpoints import crashpoint
+from core.errors import DomainError
+from core.transactions import durable
+from payments import providers, settlement
+from payments.gateway import PaymentGateway
+from payments.models import Disposition, WebhookEvent
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=90)
+RETRIES = (30, 60, 120, 300, 600, 1800)
+"""Seconds until a delivery for a payment we do not know is tried again; after the last it waits for a person."""
+SWEEP_BATCH = 500
+PAYMENT_EVENTS = ("charge.", "refund.")
+
+
+class InvalidSignature(DomainError):
+    code, status, title = "invalid_signature", 401, "The body is not signed with this shop's webhook secret."
+    storable = False
+
+
+class MalformedWebhook(DomainError):
+    code, status, title = "malformed_webhook", 400, "Signed, but not a JSON object."
+    storable = False
+
+
+class WebhookTooLarge(DomainError):
+    code, status, title = "webhook_too_large", 413, "No webhook is this large."
+    storable = False
+
+
+class Receipt(StrEnum):
+    STORED = "stored"
+    ALREADY_STORED = "already_stored"
+
+
+# One statement, so one round trip and one commit: the delivery and its event stand together or not at all.
+_STORE = """
+WITH stored AS (
+    INSERT INTO payments_webhookevent
+        (body, body_sha256, event, tx_ref, reference, said, signed_with, disposition, request_id, next_attempt_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, 'received', %s, now() + interval '60 seconds')
+    ON CONFLICT (body_sha256) DO NOTHING
+    RETURNING id
+)
+INSERT INTO core_event (topic, payload, request_id)
+SELECT 'webhook.received', jsonb_build_object('webhook_id', id), %s FROM stored
+"""
+
+
+def receive(*, body: bytes, signature_header: str | None) -> Receipt:
+    """Keep a genuine delivery, once. No outside call, no lock, one SQL statement.
+
+    :raises WebhookTooLarge: · InvalidSignature: · MalformedWebhook: and nothing is stored.
+    """
+    if len(body) > settings.WEBHOOK_MAX_BYTES:
+        raise WebhookTooLarge
+    signed_with = providers.webhook_signed_with(body=body, signature_header=signature_header)
+    if signed_with is None:
+        log.warning("webhook.refused", why="signature", body_bytes=len(body))
+        raise InvalidSignature
+    hint = providers.webhook_hint_in(body=body)
+    if hint is None:
+        log.error("webhook.refused", why="malformed", body_bytes=len(body))
+        raise MalformedWebhook
+    crashpoint("webhook.received")
+    request_id = outbox.current_request_id()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _STORE,
+            [
+                body,
+                hashlib.sha256(body).digest(),
+                hint.event[:64],
+                hint.tx_ref[:64],
+                hint.reference[:64],
+                hint.status[:40],
+                signed_with.value,
+                request_id,
+                request_id,
+            ],
+        )
+        stored = cursor.rowcount == 1
+    crashpoint("webhook.row_committed")
+    receipt = Receipt.STORED if stored else Receipt.ALREADY_STORED
+    # One line a delivery: the request's own line carries what was decided.
+    structlog.contextvars.bind_contextvars(
+        webhook=receipt.value, webhook_event=hint.event, tx_ref=hint.tx_ref, signed_with=signed_with.value
+    )
+    return receipt
+
+
+def process(*, webhook_id: int, gateway: PaymentGateway, at: datetime) -> None:
+    """Ask about the payment that a stored delivery speaks of. Safe to repeat; a delivery being worked on is left."""
+    claimed = _claim(webhook_id)
+    if claimed is None:
+        return
+    if not claimed.event.startswith(PAYMENT_EVENTS):
+        _close(claimed, Disposition.IGNORED, f"no event of a payment: {claimed.event or 'unnamed'}", at=at)
+        return
+    try:
+        payment = settlement.settle(tx_ref=claimed.tx_ref, gateway=gateway, at=at)
+    except settlement.UnknownPayment:
+        _park(claimed, at=at)
+        return
+    _close(claimed, Disposition.PROCESSED, f"payment is {payment.status}", at=at)
+
+
+def _claim(webhook_id: int) -> WebhookEvent | None:
+    """Count the attempt before the work: a delivery that kills its worker is seen to have been tried."""
+    waiting = [Disposition.RECEIVED, Disposition.PARKED]
+    with durable("webhook.claim"):
+        webhook = (
+            WebhookEvent.objects.select_for_update(skip_locked=True)
+            .filter(Q(attempts=0) | Q(next_attempt_at__lte=Now()), pk=webhook_id, disposition__in=waiting)
+            .defer("body")
+            .first()
+        )
+        if webhook is None:
+            return None
+        WebhookEvent.objects.filter(pk=webhook_id).update(attempts=F("attempts") + 1, next_attempt_at=Now() + LEASE)
+        webhook.attempts += 1
+    return webhook
+
+
+def _close(webhook: WebhookEvent, disposition: Disposition, reason: str, *, at: datetime) -> None:
+    WebhookEvent.objects.filter(pk=webhook.pk).update(
+        disposition=disposition, reason=reason[:300], processed_at=at, next_attempt_at=None, last_error=""
+    )
+    log.info("webhook.processed", tx_ref=webhook.tx_ref, disposition=disposition.value, reason=reason)
+
+
+def _park(webhook: WebhookEvent, *, at: datetime) -> None:
+    """Money may have come for a payment that is not here (a restored backup, a foreign system with our key)."""
+    tries_left = webhook.attempts <= len(RETRIES)
+    pause = timedelta(seconds=RETRIES[webhook.attempts - 1]) if tries_left else None
+    WebhookEvent.objects.filter(pk=webhook.pk).update(
+        disposition=Disposition.PARKED,
+        reason="orphan: no payment with this tx_ref",
+        next_attempt_at=at + pause if pause else None,
+    )
+    log.error("webhook.orphan", tx_ref=webhook.tx_ref, webhook=webhook.pk, tries=webhook.attempts)
+
+
+def due(*, at: datetime) -> list[int]:
+    """Deliveries that wait and whose time has come: their task was lost, or they are tried again."""
+    rows = WebhookEvent.objects.filter(next_attempt_at__lte=at).order_by("next_attempt_at")
+    return list(rows.values_list("pk", flat=True)[:SWEEP_BATCH])
+
+
+def forget_bodies(*, at: datetime) -> int:
+    """Empty the bodies of what was dealt with long ago, a batch at a time; returns how many.
+
+    The row and its hash stay, so that a replay of a delivery from last year is still known.
+    """
+    done = [Disposition.PROCESSED, Disposition.IGNORED]
+    old = WebhookEvent.objects.filter(
+        received_at__lt=at - timedelta(days=settings.WEBHOOK_KEEP_DAYS), disposition__in=done
+    ).exclude(body=b"")
+    total = 0
+    while ids := list(old.order_by("pk").values_list("pk", flat=True)[:SWEEP_BATCH]):
+        total += WebhookEvent.objects.filter(pk__in=ids).update(body=b"")
+    return total

@@ -1,0 +1,133 @@
+"""The staff site: everything can be found and looked at, and nothing is changed behind the use cases' back."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.test import Client
+from django.urls import reverse
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
+from rest_framework_simplejwt.tokens import RefreshToken
+
+from core import health, outbox
+from core.admin import ReadOnlyAdmin
+from core.models import IdempotencyKey
+from notifications import dispatch
+from payments.models import WebhookEvent
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+HOSTILE = b'{"a": "<script>alert(1)</script>", "n": "\xff\x00"}'
+REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
+READ_ONLY = [model for model in REGISTERED if isinstance(admin.site._registry[model], ReadOnlyAdmin)]
+
+
+@pytest.fixture
+def staff(payment) -> Client:
+    """A superuser's browser, and at least one row of everything."""
+    client = Client()
+    client.force_login(factories.user(is_staff=True, is_superuser=True))
+    IdempotencyKey.objects.get_or_create(
+        owner="o", key="k", defaults={"fingerprint": "f", "status": 201, "body": b"secret-body"}
+    )
+    Group.objects.create(name="support")
+    health.beat(name="relay")
+    RefreshToken.for_user(factories.user()).blacklist()
+    assert BlacklistedToken.objects.exists()
+    WebhookEvent.objects.create(
+        body=HOSTILE, body_sha256=hashlib.sha256(HOSTILE).digest(), event="charge.success", tx_ref="nx-1"
+    )
+    order = factories.order()
+    with transaction.atomic():
+        event = outbox.record(topic="order.expired", order_id=order.pk, number=order.number)
+    dispatch.dispatch(event_id=event.pk)
+    return client
+
+
+def page(model, name, *arguments):
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=arguments)
+
+
+@pytest.mark.parametrize("model", REGISTERED, ids=lambda model: model._meta.label)
+def test_every_list_search_and_detail_opens(staff, model):
+    row = model._default_manager.first()
+    assert row is not None, f"the fixture has no {model._meta.label}"
+
+    assert staff.get(page(model, "changelist")).status_code == 200
+    for words in ("abebech", "7", "nx-1", "'; DROP TABLE", "%", "ሰላም", "a" * 300):
+        assert staff.get(page(model, "changelist"), {"q": words}).status_code == 200, words
+    assert staff.get(page(model, "change", row.pk)).status_code == 200
+    assert staff.get(page(model, "history", row.pk)).status_code in {200, 302}
+
+
+@pytest.mark.parametrize("model", REGISTERED, ids=lambda model: model._meta.label)
+def test_a_strange_filter_or_row_is_no_error(staff, model):
+    assert staff.get(page(model, "changelist"), {"nonsense__exact": "x"}).status_code in {200, 302}
+    assert staff.get(page(model, "changelist"), {"o": "99.-99.x", "p": "-1"}).status_code in {200, 302}
+    assert staff.get(page(model, "change", "no-such-row")).status_code in {302, 404}
+
+
+@pytest.mark.parametrize("model", READ_ONLY, ids=lambda model: model._meta.label)
+def test_nothing_is_added_changed_or_deleted_where_it_is_only_for_looking(staff, model):
+    row = model._default_manager.first()
+    before = model._default_manager.filter(pk=row.pk).values().get()
+
+    assert staff.get(page(model, "add")).status_code == 403
+    assert staff.post(page(model, "add"), {}).status_code == 403
+    assert staff.post(page(model, "change", row.pk), {"status": "paid"}).status_code == 403
+    assert staff.get(page(model, "delete", row.pk)).status_code == 403
+    assert staff.post(page(model, "delete", row.pk), {"post": "yes"}).status_code == 403
+    staff.post(page(model, "changelist"), {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"})
+
+    assert model._default_manager.filter(pk=row.pk).values().get() == before
+
+
+def test_what_moves_by_use_cases_is_only_for_looking():
+    labels = {model._meta.label for model in READ_ONLY}
+
+    assert {
+        "core.Event", "core.IdempotencyKey", "core.Heartbeat", "orders.Order", "payments.Payment",
+        "payments.WebhookEvent",
+    } <= labels  # fmt: skip
+
+
+def test_a_webhooks_bytes_are_shown_and_never_run(staff):
+    shown = staff.get(page(WebhookEvent, "change", WebhookEvent.objects.get().pk)).content.decode()
+
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    assert "<script>alert(1)" not in shown
+    assert r"\xff" in shown
+    assert hashlib.sha256(HOSTILE).hexdigest() in shown
+
+
+def test_a_kept_answer_is_not_shown(staff):
+    shown = staff.get(page(IdempotencyKey, "change", IdempotencyKey.objects.get(key="k").pk)).content.decode()
+
+    assert "secret-body" not in shown
+
+
+def test_lists_do_not_ask_once_per_row(staff, django_assert_max_num_queries):
+    from orders.models import Order
+    from payments.models import Payment
+    from products.models import Product
+
+    for _ in range(10):
+        factories.order()
+    for model in (Order, Payment, Product):
+        with django_assert_max_num_queries(8):
+            staff.get(page(model, "changelist"))
+
+
+def test_who_is_not_staff_sees_nothing():
+    client = Client()
+    client.force_login(factories.user())
+
+    for model in REGISTERED:
+        answer = client.get(page(model, "changelist"))
+        assert answer.status_code == 302
+        assert answer.headers["Location"].startswith("/admin/login/")

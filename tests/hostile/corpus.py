@@ -1,0 +1,290 @@
+"""What a careless client or a forger may send, each with a name: bodies, values, content types and methods.
+
+Nothing in here knows a route. `tests.hostile.addresses` holds what stands in headers, paths and query strings,
+`tests.hostile.forgeries` what only Chapa's own endpoints are sent.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from typing import Final
+
+ORDER: Final = b'{"items":[{"sku":"SKU","quantity":1}],"email":"abebech@gmail.com"}'
+
+
+def _deep(opening: str, closing: str, levels: int) -> bytes:
+    return (opening * levels + "1" + closing * levels).encode()
+
+
+def _with(value: str) -> bytes:
+    """A well-formed object that holds `value`, written as it stands, where nobody asked for it."""
+    return f'{{"items":[{{"sku":"SKU","quantity":1}}],"email":"abebech@gmail.com","note":{value}}}'.encode()
+
+
+BODIES: Final[dict[str, bytes]] = {
+    # No object
+    "an empty array": b"[]",
+    "an array of the object": b"[" + ORDER + b"]",
+    "null": b"null",
+    "true": b"true",
+    "false": b"false",
+    "zero": b"0",
+    "negative zero": b"-0",
+    "a whole number": b"42",
+    "a fraction": b"1.5",
+    "an empty string": b'""',
+    "a string": b'"order"',
+    "the object as a string": json.dumps(ORDER.decode()).encode(),
+    "an array of nulls": b"[null,null]",
+    "a number that is infinite as a float": b"1e999",
+    # No JSON
+    "only a space": b" ",
+    "only a line break": b"\n",
+    "an open brace": b"{",
+    "a closing brace": b"}",
+    "cut in the middle": ORDER[: len(ORDER) // 2],
+    "cut before the last brace": ORDER[:-1],
+    "text after the end": ORDER + b"x",
+    "two objects": ORDER + ORDER,
+    "two objects on two lines": ORDER + b"\n" + ORDER,
+    "a comma after the last": b'{"items":[{"sku":"SKU","quantity":1},],}',
+    "a comma alone": b"{,}",
+    "a comment of slashes": b"{}//comment",
+    "a comment of stars": b"/**/{}",
+    "a comment of a hash": b"# none\n{}",
+    "single quotes": b"{'items':[]}",
+    "a name without quotes": b"{items:[]}",
+    "python words": b'{"a":None,"b":True}',
+    "undefined": b'{"a":undefined}',
+    "a function call": b"callback({})",
+    "a guarded prefix": b")]}',\n{}",
+    "a hexadecimal number": _with("0x10"),
+    "an octal number": _with("0o10"),
+    "a leading zero": _with("007"),
+    "a leading plus": _with("+1"),
+    "a trailing point": _with("1."),
+    "a leading point": _with(".5"),
+    "digits in groups": _with("1_000"),
+    "a thousands comma": _with("1,000"),
+    "an unfinished exponent": _with("1e"),
+    "NaN": _with("NaN"),
+    "Infinity": _with("Infinity"),
+    "minus Infinity": _with("-Infinity"),
+    "full-width digits as a number": _with("１２"),
+    "Arabic digits as a number": _with("١٢"),
+    "xml": b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>',
+    "html": b"<!doctype html><script>alert(1)</script>",
+    "yaml": b"items:\n  - sku: SKU\n",
+    "yaml that builds objects": b"!!python/object/apply:os.system ['true']",
+    "a form": b"items=1&email=abebech%40gmail.com",
+    "a pickle": b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x04true\x85R.",
+    "random bytes": bytes(range(256)),
+    "NUL bytes": b"\x00" * 64,
+    "an object with a NUL after it": ORDER + b"\x00",
+    # Other encodings
+    "a byte order mark": b"\xef\xbb\xbf" + ORDER,
+    "UTF-16 with a mark": ORDER.decode().encode("utf-16"),
+    "UTF-16 without a mark": ORDER.decode().encode("utf-16-le"),
+    "UTF-32": ORDER.decode().encode("utf-32"),
+    "UTF-7": b"+AHs-+AH0-",
+    "Latin-1": '{"first_name":"Ä"}'.encode("latin-1"),
+    "bytes that no UTF-8 has": b'{"first_name":"\xff\xfe"}',
+    "an overlong slash": b'{"first_name":"\xc0\xaf"}',
+    "an overlong NUL": b'{"first_name":"\xc0\x80"}',
+    "half a surrogate pair in bytes": b'{"first_name":"\xed\xa0\x80"}',
+    "beyond the last character": b'{"first_name":"\xf4\x90\x80\x80"}',
+    "gzip without saying so": gzip.compress(ORDER),
+    "deflate without saying so": zlib.compress(ORDER),
+    # JSON, but nothing honest
+    "half a surrogate pair, escaped": _with('"\\ud800"'),
+    "the other half": _with('"\\udc00"'),
+    "surrogates the wrong way round": _with('"\\udc00\\ud800"'),
+    "NUL, escaped": _with('"\\u0000"'),
+    "NUL in a name": b'{"a\\u0000b":1}',
+    "NUL as it is": b'{"first_name":"a\x00b"}',
+    "a line break in a string": b'{"first_name":"a\nb"}',
+    "a bell in a string": b'{"first_name":"a\x07b"}',
+    "an unknown escape": _with('"\\x41"'),
+    "a short escape": _with('"\\u12"'),
+    "a name twice": b'{"email":"abebech@gmail.com","email":"kebede@gmail.com"}',
+    "a name twice, one of them escaped": b'{"email":"abebech@gmail.com","\\u0065mail":"kebede@gmail.com"}',
+    "a name twice, deep down": _with('{"a":{"b":1,"b":2}}'),
+    "an empty name": b'{"":1}',
+    "a prototype": b'{"__proto__":{"is_staff":true}}',
+    "a constructor": b'{"constructor":{"prototype":{"is_staff":true}}}',
+    "a dunder": b'{"__class__":"User"}',
+    "a lookup of the ORM": b'{"email__startswith":"a"}',
+    "an operator of a query": b'{"$where":"1==1"}',
+    "a name of ten thousand characters": b'{"' + b"n" * 10_000 + b'":1}',
+    "a thousand unknown names": json.dumps({f"name{index}": index for index in range(1000)}).encode(),
+    "names that differ in invisible characters": '{"email\u200b":"a","email\u200d":"b"}'.encode(),
+    "a name in full width": '{"ｅｍａｉｌ":"abebech@gmail.com"}'.encode(),
+    "a number of ten thousand digits": _with("9" * 10_000),
+    "a number of forty-one digits": _with("1" * 41),
+    "a fraction of ten thousand digits": _with("0." + "3" * 10_000),
+    "an exponent out of this world": _with("1E999999999"),
+    "21 levels": _deep("[", "]", 21),
+    "a hundred thousand arrays": _deep("[", "]", 100_000),
+    "a hundred thousand arrays that never close": b"[" * 100_000,
+    "forty thousand objects": _deep('{"":', "}", 40_000),
+    "one level more than accepted, in a field": _with('{"a":' * 20 + "1" + "}" * 20),
+    # Large
+    "just above the limit": b'{"a":"' + b"x" * (256 * 1024) + b'"}',
+    "ten megabytes": b'{"a":"' + b"x" * (10 * 1024 * 1024) + b'"}',
+    "ten megabytes of spaces": b" " * (10 * 1024 * 1024),
+    "sixty thousand zeros": b"[" + b"0," * 60_000 + b"0]",
+}
+"""Raw bodies. None of them is a request that any endpoint with a body of its own could mean to accept."""
+
+WELL_FORMED: Final = frozenset(
+    {
+        "an empty array", "an array of the object", "null", "true", "false", "zero", "negative zero", "a whole number",
+        "a fraction", "an empty string", "a string", "the object as a string", "an array of nulls",
+        "a number that is infinite as a float", "an empty name", "a prototype", "a constructor", "a dunder",
+        "a lookup of the ORM", "an operator of a query", "a name of ten thousand characters",
+        "a thousand unknown names", "names that differ in invisible characters", "a name in full width",
+        "an exponent out of this world", "sixty thousand zeros",
+    }
+)  # fmt: skip
+"""Which of the bodies are JSON that can be read, and are refused for what they say."""
+
+WRONG_TYPES: Final[dict[str, str]] = {
+    "null": "null",
+    "true": "true",
+    "false": "false",
+    "a fraction": "1.5",
+    "a negative fraction": "-1.5e3",
+    "a number beyond every float": "1E400",
+    "an empty object": "{}",
+    "an object": '{"$gt":""}',
+    "an array of an array": '[["x"]]',
+    "an array of null": "[null]",
+    "an array of a number": "[1]",
+    "an array of a string": '["x"]',
+}
+"""JSON that fits no field of any body."""
+
+VALUES: Final[dict[str, str]] = WRONG_TYPES | {
+    "an empty array": "[]",
+    "zero": "0",
+    "minus zero": "-0",
+    "minus one": "-1",
+    "a thousand": "1000",
+    "two to the 31st": "2147483648",
+    "two to the 63rd": "9223372036854775808",
+    "forty nines": "9" * 40,
+    "one with a fraction of zero": "1.0",
+    "one with an exponent": "1e0",
+    "an empty string": '""',
+    "spaces": '"   "',
+    "a digit as a string": '"1"',
+    "a fraction as a string": '"1.50"',
+    "an exponent as a string": '"1e3"',
+    "an overflow as a string": '"1e400"',
+    "NaN as a string": '"NaN"',
+    "sNaN as a string": '"sNaN"',
+    "Infinity as a string": '"-Infinity"',
+    "a thousands comma as a string": '"1,000.00"',
+    "digits in groups as a string": '"1_000"',
+    "a hexadecimal string": '"0x10"',
+    "minus zero as a string": '"-0.00"',
+    "three places": '"1.005"',
+    "a leading plus as a string": '"+1.00"',
+    "spaces around an amount": '" 1.00 "',
+    "a line break after an amount": '"1.00\\n"',
+    "full-width digits": '"１.００"',
+    "Arabic digits": '"١٢٣"',
+    "Ethiopic digits": '"፩፪፫"',
+    "a superscript": '"²"',
+    "a circled number": '"①"',
+    "a very long amount": '"' + "9" * 5000 + '"',
+    "a very long text": '"' + "a" * 200_000 + '"',
+    "a long text of four-byte characters": '"' + "😀" * 20_000 + '"',
+    "a text that grows in lower case": '"a@' + ".".join(["İ" * 60] * 4) + '.com"',
+    "a text that shrinks and grows": '"' + "ŉﬃß" * 30 + '"',
+    "thousands of marks on one letter": '"a' + "\u0301" * 5000 + '"',
+    "a line separator": '"a\u2028b\u2029c"',
+    "text from right to left": '"\u202egpj.exe\u202c"',
+    "a byte order mark inside": '"\ufeffabc"',
+    "no characters that show": '"\u200b\u200d\u2060"',
+    "tab, return and escape": '"\\t\\r\\n\\u001b[31mred"',
+    "a delete character": '"a\\u007fb"',
+    "the replacement character": '"\ufffd"',
+    "a noncharacter": '"\uffff"',
+    "a private character": '"\ue000"',
+    "a flag of two": '"🇪🇹"',
+    "quotes for a query": "\"' OR '1'='1' --\"",
+    "a query after a semicolon": '"1; DROP TABLE orders_order; --"',
+    "wildcards": '"%_\\\\%"',
+    "format directives": '"%s%n%(a)s{0}{a.__class__}"',
+    "a template": '"{{7*7}}{% debug %}${7*7}"',
+    "a lookup by name": '"${jndi:ldap://127.0.0.1/a}"',
+    "a script": '"<script>alert(1)</script>"',
+    "a formula": '"=HYPERLINK(\\"http://127.0.0.1\\")"',
+    "a path upwards": '"../../../../etc/passwd"',
+    "a file address": '"file:///etc/passwd"',
+    "a script address": '"javascript:alert(1)"',
+    "an address without a scheme": '"//evil.example/"',
+    "an address with a user": '"http://testserver@evil.example/"',
+    "an address with a broken host": '"http://[::1/"',
+    "an address with a backslash": '"https:/\\\\evil.example"',
+    "a mail header": '"a@gmail.com\\r\\nBcc: b@gmail.com"',
+    "two addresses": '"a@gmail.com,b@gmail.com"',
+    "an address with a name": '"Abebech <a@gmail.com>"',
+    "an address at a number": '"a@[127.0.0.1]"',
+    "an address with a quoted part": '"\\"a b\\"@gmail.com"',
+    "an address of another script": '"አበበች@ምሳሌ.com"',
+    "an address with no end": '"' + "a" * 64 + "@" + "b." * 90 + 'com"',
+    "a telephone number of letters": '"0911CALLME"',
+    "a telephone number of another country": '"+14155550100"',
+    "a telephone number of Arabic digits": '"٠٩١١٢٣٤٥٦٧"',
+    "a telephone number full of dashes": '"' + "-" * 5000 + '0911234567"',
+    "a JSON web token without a signature": '"eyJhbGciOiJub25lIn0.eyJ1c2VyX2lkIjoxfQ."',
+    "dots": '"..."',
+    "a date": '"2026-02-30T25:61:61Z"',
+}
+"""JSON written at the place of every field of every body."""
+
+CONTENT_TYPES: Final[dict[str, tuple[str, bytes]]] = {
+    "none": ("", ORDER),
+    "a form": ("application/x-www-form-urlencoded", b"items=1&email=abebech%40gmail.com"),
+    "a form of ten thousand fields": ("application/x-www-form-urlencoded", b"a=1&" * 10_000),
+    "a form in another charset": ("application/x-www-form-urlencoded; charset=utf-7", b"+AGE-=1"),
+    "several parts": (
+        "multipart/form-data; boundary=b",
+        b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--b--',
+    ),
+    "several parts without a boundary": ("multipart/form-data", b"--b\r\n"),
+    "several parts with a strange boundary": ("multipart/form-data; boundary=ä", b"--b\r\n"),
+    "several parts, unfinished": ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data"),
+    "plain text": ("text/plain", ORDER),
+    "xml": ("text/xml", b"<a/>"),
+    "html": ("text/html", ORDER),
+    "json with a suffix": ("application/vnd.api+json", ORDER),
+    "json of another family": ("text/json", ORDER),
+    "a patch": ("application/merge-patch+json", ORDER),
+    "bytes": ("application/octet-stream", ORDER),
+    "no such type": ("nonsense", ORDER),
+    "two types": ("application/json, text/plain", ORDER),
+    "only a slash": ("/", ORDER),
+    "a very long type": ("application/" + "x" * 60_000, ORDER),
+    "a type with line breaks": ("text/plain\r\nX-Injected: 1", ORDER),
+}
+"""Content types that no endpoint takes, with a body that goes with them."""
+
+ODD_JSON_TYPES: Final[dict[str, str]] = {
+    "in capitals": "APPLICATION/JSON",
+    "with a charset": "application/json; charset=utf-8",
+    "with another charset": "application/json; charset=utf-16",
+    "with no such charset": "application/json; charset=nonsense",
+    "with parameters": "application/json; a=b; c",
+    "with a semicolon": "application/json;",
+    "of stars": "*/*",
+    "with spaces": "  application/json  ",
+}
+"""JSON, said in an odd way. JSON is UTF-8 whatever its charset says (RFC 8259, section 11)."""
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "MOVE",
+                  "get", "Post", "QUERY", "X" * 200, "P\u00c4TCH")  # fmt: skip

@@ -1,0 +1,83 @@
+"""What the hostile requests are about: a shop with an order of each kind, and a look at everything that is stored."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.utils.timezone import now
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
+
+from orders import access
+from orders.models import Order
+from payments.models import Payment
+from products.models import Product
+from tests import factories
+from tests.gateways import FakeGateway
+from users.models import User
+
+PLENTY: Final = 1_000_000
+_GIVEN: Final = {"auth_permission", "django_content_type", "django_migrations"}
+"""Written by migrations alone."""
+
+
+def tables() -> list[str]:
+    """Every table of the database in which a request could leave something."""
+    with connection.cursor() as cursor:
+        return sorted(set(connection.introspection.table_names(cursor)) - _GIVEN)
+
+
+@cache
+def _look() -> str:
+    return " UNION ALL ".join(
+        f"SELECT '{table}', count(*), coalesce(sum(hashtextextended(t::text, 0)), 0)::text FROM {table} AS t"
+        for table in tables()
+    )
+
+
+def contents() -> dict[str, tuple[int, str]]:
+    """Of every table how many rows it has and a hash over all of them: two looks are equal if nothing was changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(_look())
+        return {table: (rows, digest) for table, rows, digest in cursor.fetchall()}
+
+
+def changed(before: dict[str, tuple[int, str]], after: dict[str, tuple[int, str]]) -> set[str]:
+    """The tables that are not as they were."""
+    return {table for table in before if before[table] != after[table]}
+
+
+class Scene:
+    """One product, one guest's order with an open attempt to pay, a customer, and a member of staff."""
+
+    def __init__(self) -> None:
+        self.product: Product = factories.product(sku="SKU", price="450.00", on_hand=PLENTY)
+        self.customer: User = factories.user(email="customer@gmail.com")
+        self.staff: User = factories.user(email="staff@gmail.com", is_staff=True)
+        self.staff.user_permissions.set(Permission.objects.filter(codename__in=["view_order", "change_order"]))
+        self.refresh = RefreshToken.for_user(self.customer)
+        self._bearers = {user.pk: str(AccessToken.for_user(user)) for user in (self.customer, self.staff)}
+        self.gateway = FakeGateway()
+        self.renew()
+
+    def renew(self) -> None:
+        """A new order with an open attempt, after a request that used up the last one."""
+        self.order: Order = factories.order(items=[(self.product, 2)])
+        self.payment: Payment = factories.pending_payment(order=self.order, gateway=self.gateway)
+        # What the gateway said is committed; the row as it stands is what requests meet.
+        self.order.refresh_from_db()
+
+    @property
+    def order_token(self) -> str:
+        return access.current_token(self.order)
+
+    @property
+    def can_go_on(self) -> bool:
+        """Is the order still one that can be paid and cancelled?"""
+        self.order.refresh_from_db()
+        return self.order.can_be_paid(at=now())
+
+    def bearer(self, user: User) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._bearers[user.pk]}"}

@@ -1,0 +1,104 @@
+"""What has to happen so that somebody is written to, made by the use cases that make it happen."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils.timezone import now
+
+from core.models import Event
+from notifications import dispatch
+from notifications.failures import Undelivered
+from notifications.letters import Letter
+from notifications.models import ChannelKind, Notification
+from orders import lifecycle
+from orders.models import Order
+from payments import attempts
+from payments.models import Payment
+from tests import factories
+from tests.gateways import FakeGateway
+from users import registration
+from users.models import User
+
+
+def paid_order(**fields: Any) -> Order:
+    order = factories.order(**fields)
+    pay(order)
+    return order
+
+
+def pay(order: Order) -> None:
+    with transaction.atomic():
+        locked = Order.objects.locked(number=order.number)
+        lifecycle.mark_paid(order=locked, at=now(), payment_status="succeeded")
+    order.refresh_from_db()
+
+
+def expired_order(**fields: Any) -> Order:
+    order = factories.order(**fields)
+    assert lifecycle.expire(number=order.number, at=order.expires_at + timedelta(hours=3))
+    order.refresh_from_db()
+    return order
+
+
+def failed_payment(**fields: Any) -> Payment:
+    order = factories.order(**fields)
+    payment = factories.pending_payment(order=order, gateway=FakeGateway())
+    with transaction.atomic():
+        locked = Order.objects.locked(number=order.number)
+        payment = Payment.objects.get(pk=payment.pk)
+        attempts.failed(payment=payment, order=locked, reason="the payment failed", at=now())
+    return Payment.objects.select_related("order").get(pk=payment.pk)
+
+
+def registered(*, email: str = "abebech@gmail.com", **fields: Any) -> User:
+    return registration.register(email=email, password=factories.PASSWORD, **fields)
+
+
+def event(topic: str) -> Event:
+    """The latest event of a topic."""
+    return Event.objects.filter(topic=topic).latest("pk")
+
+
+def told(topic: str) -> Notification:
+    """The one notification that the latest event of a topic leads to."""
+    found = event(topic)
+    assert dispatch.dispatch(event_id=found.pk) == 1
+    return Notification.objects.get(event_id=found.pk)
+
+
+def confirmation(**fields: Any) -> Notification:
+    """A queued confirmation of a paid order."""
+    paid_order(**fields)
+    return told("order.paid")
+
+
+def make_due(notification: Notification) -> None:
+    """Its time has come: the pause, or another worker's lease, is over."""
+    Notification.objects.filter(pk=notification.pk).update(next_attempt_at=now() - timedelta(seconds=1))
+
+
+class Postman:
+    """A channel that keeps what it is given. `failure`, if there is one, is raised instead of, or after, taking it."""
+
+    def __init__(self, *, failure: Exception | None = None, takes_it_all_the_same: bool = False) -> None:
+        self.letters: list[Letter] = []
+        self.asked = 0
+        self.failure = failure
+        self.takes_it_all_the_same = takes_it_all_the_same
+
+    def send(self, *, letter: Letter) -> None:
+        self.asked += 1
+        if self.failure is None or self.takes_it_all_the_same:
+            self.letters.append(letter)
+        if self.failure is not None:
+            raise self.failure
+
+    def by_mail(self) -> dict[ChannelKind, Postman]:
+        return {ChannelKind.EMAIL: self}
+
+
+def refusal(**fields: Any) -> Undelivered:
+    return Undelivered(fields.pop("reason", "451 try later"), **fields)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils.timezone import now
+
+from orders import lifecycle
+from payments import reconciliation, schedule, settlement
+from payments.flow import PaymentStatus
+from payments.models import Payment
+from tests import factories
+from tests.gateways import FakeGateway
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def sweep(gateway, **options):
+    return reconciliation.sweep(gateway=gateway, clock=now, **options)
+
+
+def make_due(*payments):
+    Payment.objects.filter(pk__in=[payment.pk for payment in payments]).update(
+        next_check_at=now() - timedelta(seconds=1)
+    )
+
+
+def test_a_payment_nobody_told_us_of_is_found(payment, gateway, order):
+    gateway.pay(payment)
+    assert sweep(gateway) == 0
+    make_due(payment)
+
+    assert sweep(gateway) == 1
+
+    order.refresh_from_db()
+    assert order.status == "paid"
+    assert sweep(gateway) == 0
+
+
+def test_looks_are_counted_before_the_work_and_come_less_and_less_often(payment, gateway):
+    pauses = []
+    for _ in range(4):
+        make_due(payment)
+        sweep(gateway)
+        payment.refresh_from_db()
+        pauses.append((payment.next_check_at - now()).total_seconds())
+
+    assert payment.checks == 4
+    assert pauses == sorted(pauses)
+    assert 50 < pauses[0] < 70
+    assert 500 < pauses[3] < 700
+
+
+def test_one_poisoned_row_does_not_stop_the_others(gateway):
+    payments = [factories.pending_payment(order=factories.order(), gateway=gateway) for _ in range(5)]
+    for payment in payments:
+        gateway.pay(payment)
+    poisoned = payments[2].tx_ref
+
+    def poison(tx_ref):
+        if tx_ref == poisoned:
+            raise ZeroDivisionError
+
+    gateway.on_verify = poison
+    make_due(*payments)
+
+    assert sweep(gateway) == 5
+
+    assert Payment.objects.filter(status="succeeded").count() == 4
+    left = Payment.objects.get(tx_ref=poisoned)
+    assert left.checks == 1
+    assert left.next_check_at > now() + timedelta(seconds=60)
+
+
+def test_a_claim_outlives_the_work_and_not_its_worker_by_much(payment):
+    make_due(payment)
+
+    assert reconciliation._claim() == payment.tx_ref
+    assert reconciliation._claim() is None
+    payment.refresh_from_db()
+    assert timedelta(0) < payment.next_check_at - now() <= reconciliation.LEASE
+
+
+def test_two_sweepers_take_each_payment_once(in_threads):
+    gateway = FakeGateway()
+    payments = [factories.pending_payment(order=factories.order(), gateway=gateway) for _ in range(20)]
+    make_due(*payments)
+
+    looked = in_threads([lambda: sweep(gateway), lambda: sweep(gateway)])
+
+    assert sum(looked) == 20
+    assert gateway.asked("verify") == 20
+
+
+def test_a_sweep_ends_when_its_time_is_up(gateway):
+    payments = [factories.pending_payment(order=factories.order(), gateway=gateway) for _ in range(3)]
+    make_due(*payments)
+
+    assert sweep(gateway, budget_seconds=0) == 0
+
+
+def test_closing_an_order_makes_its_open_attempt_due(payment, gateway, order):
+    lifecycle.cancel(number=order.number, actor="guest", at=now())
+
+    assert reconciliation.look_soon(order_id=order.pk) == 1
+    sweep(gateway)
+
+    payment.refresh_from_db()
+    assert payment.status == PaymentStatus.CANCELLED
+    assert reconciliation.look_soon(order_id=order.pk) == 0
+
+
+def test_an_attempt_is_looked_at_until_three_days_are_over(gateway, settings):
+    at, checks, looks = now(), 0, []
+    created = at
+    while at is not None:
+        looks.append(at)
+        at = schedule.next_look(created_at=created, checks=checks, at=at, is_open=False)
+        checks += 1
+
+    assert looks[-1] - created >= timedelta(hours=72)
+    assert 60 < len(looks) < 90
+
+
+def test_money_that_comes_after_two_days_is_found(payment, gateway, order):
+    from payments.gateway import Verdict
+
+    gateway.say(payment, Verdict.FAILED)
+    settlement.settle(tx_ref=payment.tx_ref, gateway=gateway, at=now() + timedelta(minutes=61))
+    gateway.pay(payment)
+    make_due(payment)
+
+    sweep(gateway)
+
+    payment.refresh_from_db()
+    assert payment.status == PaymentStatus.SUCCEEDED

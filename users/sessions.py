@@ -1,0 +1,90 @@
+"""Signing in and out: pairs of tokens, rotated at every refresh, revocable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+from django.contrib.auth import authenticate
+from rest_framework.exceptions import APIException
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.serializers import TokenRefreshSerializer
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+from rest_framework_simplejwt.tokens import RefreshToken
+from rest_framework_simplejwt.utils import get_md5_hash_password
+
+from core.errors import DomainError
+from core.transactions import durable
+from users.models import User
+
+log = structlog.get_logger(__name__)
+
+
+class InvalidCredentials(DomainError):
+    code, status, title = "invalid_credentials", 401, "No active account with this e-mail address and password."
+    storable = False
+
+
+class InvalidRefreshToken(DomainError):
+    code, status, title = "invalid_refresh_token", 401, "The refresh token is not valid, or no longer; sign in again."
+    storable = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    access: str
+    refresh: str
+
+
+def sign_in(*, email: str, password: str) -> Tokens:
+    """A pair of tokens for an account. The answer is the same for an unknown address and for a wrong password.
+
+    :raises InvalidCredentials:
+    """
+    user = authenticate(email=email, password=password)
+    if not isinstance(user, User):
+        log.info("user.sign_in_refused")
+        raise InvalidCredentials
+    refresh = RefreshToken.for_user(user)
+    log.info("user.signed_in", user_id=user.pk)
+    return Tokens(access=str(refresh.access_token), refresh=str(refresh))
+
+
+def refresh(*, token: str) -> Tokens:
+    """A new pair for an old refresh token, which ends with it.
+
+    :raises InvalidRefreshToken: expired, revoked, used before, or of an account that is closed or has changed its
+        password.
+    """
+    rotation = TokenRefreshSerializer(data={"refresh": token})
+    try:
+        with durable("user.refresh"):
+            _claim(token)
+            rotation.is_valid(raise_exception=True)
+    except (TokenError, APIException):
+        raise InvalidRefreshToken from None
+    return Tokens(access=rotation.validated_data["access"], refresh=rotation.validated_data["refresh"])
+
+
+def _claim(token: str) -> None:
+    """Lock the token's row, so that of two who show it at once one gets a pair, and see that the account still has
+    the password that the token was given under: SimpleJWT looks at that for access tokens only.
+
+    :raises TokenError:
+    """
+    shown = RefreshToken(token)  # type: ignore[arg-type]
+    jti, user_id = shown.get(api_settings.JTI_CLAIM), shown.get(api_settings.USER_ID_CLAIM)
+    list(OutstandingToken.objects.select_for_update().filter(jti=jti))
+    user = User.objects.filter(pk=user_id).first()
+    if user is None or shown.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
+        raise TokenError("the account is gone or has another password")
+
+
+def revoke(*, token: str) -> None:
+    """End a refresh token. Ending it again, or ending rubbish, is no error: the caller wanted it gone, and it is."""
+    try:
+        with durable("user.revoke"):
+            RefreshToken(token).blacklist()  # type: ignore[arg-type]
+    except TokenError:
+        return
