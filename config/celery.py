@@ -18,6 +18,7 @@ ROUTES = [
     ("payments.process_webhook", {"queue": "webhooks"}),
     ("payments.sweep_webhooks", {"queue": "webhooks"}),
     ("payments.prune", {"queue": "default"}),
+    ("payments.seal", {"queue": "default"}),
     ("payments.*", {"queue": "payments"}),
     ("notifications.*", {"queue": "notifications"}),
 ]
@@ -79,6 +80,11 @@ def _configuration() -> dict[str, Any]:
                 "task": "payments.sweep_webhooks",
                 "schedule": settings.PAYMENT_SWEEP_SECONDS,
             },
+            "send and follow refunds": {
+                "task": "payments.sweep_refunds",
+                "schedule": settings.PAYMENT_SWEEP_SECONDS,
+            },
+            "seal the journal": {"task": "payments.seal", "schedule": settings.LEDGER_SEAL_SECONDS},
             "expire unpaid orders": {"task": "orders.sweep", "schedule": settings.ORDER_EXPIRY_SWEEP_SECONDS},
             "deliver what is due": {"task": "notifications.sweep", "schedule": settings.NOTIFICATION_SWEEP_SECONDS},
             "prune": {"task": "core.prune", "schedule": 3600},

@@ -29,3 +29,19 @@ def enforce(flow: Flow[Any], *, field: str = "status") -> list[pgtrigger.Trigger
 def append_only(name: str) -> list[pgtrigger.Trigger]:
     """A table that is written and read, never changed."""
     return [pgtrigger.Protect(name=f"{name}_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+
+def refuse_truncate(name: str) -> pgtrigger.Trigger:
+    """Not emptied either, not even by the table's owner. Tests say `nexus.may_truncate=on` to clean up."""
+    return pgtrigger.Trigger(
+        name=f"{name}_never_emptied",
+        level=pgtrigger.Statement,
+        when=pgtrigger.Before,
+        operation=pgtrigger.Truncate,
+        func="""
+            IF coalesce(current_setting('nexus.may_truncate', true), '') <> 'on' THEN
+                RAISE EXCEPTION 'pgtrigger: Cannot truncate rows from % table', TG_TABLE_NAME;
+            END IF;
+            RETURN NULL;
+        """,
+    )

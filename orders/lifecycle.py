@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 
 from core.errors import DomainError
+from core.money import Money
 from core.transactions import durable
 from orders.flow import OrderStatus
 from orders.models import Order
@@ -104,15 +105,52 @@ def mark_paid(*, order: Order, at: datetime, payment_status: str, actor: str = "
     log.info("order.paid", order=order.number)
 
 
+def note_refunding(*, order: Order, amount: Money) -> None:
+    """Keep on the order what is in refunds under way, for `fulfil` and for readers. Call it under the order's lock."""
+    if order.refunding_amount != amount.amount:
+        order.refunding_amount = amount.amount
+        order.save(update_fields=["refunding_amount"])
+
+
+def mark_refunded(*, order: Order, amount: Money, refunding: Money, at: datetime, actor: str = "system") -> None:
+    """So much of what the order was paid with has arrived back at the customer; `refunding` is still under way.
+
+    At the full amount the order is refunded, and what has not left goes back into stock. Call it under the order's
+    lock, in the transaction that confirms the refund.
+    """
+    was_fulfilled = order.state is OrderStatus.FULFILLED
+    order.refunded_amount = (order.refunded_total + amount).amount
+    order.refunding_amount = refunding.amount
+    order.save(update_fields=["refunded_amount", "refunding_amount"])
+    if order.refunded_total == order.total and order.state is not OrderStatus.REFUNDED:
+        order.move_to(OrderStatus.REFUNDED, at=at, actor=actor, reason="all of it was given back")
+        if not was_fulfilled:
+            stock.give_back(quantities=quantities_of(order))
+    log.info("order.refunded", order=order.number, refunded=str(order.refunded_total))
+
+
+def unmark_refunded(*, order: Order, amount: Money) -> None:
+    """A refund that had arrived came back: the customer does not have that money after all.
+
+    A refunded order stays one, for its goods are back on the shelf; that money is owed is what the refund says. Call it
+    under the order's lock.
+    """
+    order.refunded_amount = (order.refunded_total - amount).amount
+    order.save(update_fields=["refunded_amount"])
+    log.warning("order.refund_came_back", order=order.number, refunded=str(order.refunded_total))
+
+
 def fulfil(*, number: str, actor: str, at: datetime) -> Order:
     """The goods have left.
 
-    :raises OrderNotFulfillable: unless the order is paid.
+    :raises OrderNotFulfillable: unless the order is paid, or while money of it is on its way back.
     """
     with durable("order.fulfil"):
         order = Order.objects.locked(number=number)
         if order.state is not OrderStatus.PAID:
             raise OrderNotFulfillable(f"The order is {order.status}.", order_status=order.status)
+        if order.refunding_amount:
+            raise OrderNotFulfillable("A refund of this order is open.", order_status=order.status)
         order.move_to(OrderStatus.FULFILLED, at=at, actor=actor)
     log.info("order.fulfilled", order=number, actor=actor)
     return order

@@ -40,6 +40,9 @@ class Order(models.Model):
     currency = models.CharField(max_length=3, choices=[(c.value, c.value) for c in Currency])
     total_amount = models.DecimalField(max_digits=12, decimal_places=2)
     refunded_amount = models.DecimalField(max_digits=12, decimal_places=2, default=0)
+    refunding_amount = models.DecimalField(
+        max_digits=12, decimal_places=2, default=0, db_default=0, help_text="In refunds under way, written by payments."
+    )
     email = models.EmailField(max_length=254, blank=True)
     phone_number = models.CharField(max_length=13, blank=True)
     first_name = models.CharField(max_length=100, blank=True)
@@ -62,6 +65,13 @@ class Order(models.Model):
             models.CheckConstraint(
                 condition=models.Q(refunded_amount__gte=0, refunded_amount__lte=models.F("total_amount")),
                 name="order_refunded_within_total",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    refunding_amount__gte=0,
+                    refunding_amount__lte=models.F("total_amount") - models.F("refunded_amount"),
+                ),
+                name="order_refunding_within_rest",
             ),
             models.CheckConstraint(
                 condition=~models.Q(email="") | ~models.Q(phone_number=""), name="order_has_a_contact"

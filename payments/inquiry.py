@@ -36,13 +36,17 @@ _UNPAID = frozenset({Verdict.PENDING, Verdict.FAILED, Verdict.CANCELLED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What was learnt. `closed`: its page can no longer be paid on. `unavailable`: nothing was learnt, and why."""
+    """What was learnt. `closed`: its page can no longer be paid on. `unavailable`: nothing was learnt, and why.
+
+    `is_known_elsewhere`: Chapa's reference has paid another attempt; settlement finds that out under the lock.
+    """
 
     verification: Verification | None = None
     session: CheckoutSession | None = None
     refused: str = ""
     closed: bool = False
     unavailable: str = ""
+    is_known_elsewhere: bool = False
 
 
 def ask(*, payment: Payment, gateway: PaymentGateway, at: datetime) -> Finding:

@@ -1,10 +1,11 @@
-"""Finds by itself what nobody told us: every attempt whose time to be looked at has come."""
+"""Finds by itself what nobody told us: every payment and refund whose time to be looked at has come."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 from django.db.models import F
@@ -12,10 +13,11 @@ from django.db.models.functions import Now
 
 from core.crashpoints import crashpoint
 from core.transactions import durable
-from payments import settlement
-from payments.flow import OPEN
-from payments.gateway import PaymentGateway
-from payments.models import Payment
+from orders.models import Order
+from payments import discrepancies, refunds, repayments, schedule, settlement
+from payments.flow import OPEN, PaymentStatus
+from payments.gateway import PaymentGateway, Refused, Unavailable, Verdict, Verification
+from payments.models import DiscrepancyKind, Payment
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +27,7 @@ BUDGET_SECONDS = 30.0
 
 
 def sweep(*, gateway: PaymentGateway, clock: Callable[[], datetime], budget_seconds: float = BUDGET_SECONDS) -> int:
-    """Settle what is due, longest overdue first, until nothing is or the time is up; returns how many were looked at.
+    """Look at the payments that are due, longest overdue first, until none is or the time is up; returns how many.
 
     Any number may run at once: a payment is claimed by one, under a lease that outlives a killed worker by little.
     One that raises is logged and comes again later; the others do not wait for it.
@@ -35,12 +37,69 @@ def sweep(*, gateway: PaymentGateway, clock: Callable[[], datetime], budget_seco
     while time.monotonic() < ends and (tx_ref := _claim()) is not None:
         looked_at += 1
         try:
-            settlement.settle(tx_ref=tx_ref, gateway=gateway, at=clock())
+            look(tx_ref=tx_ref, gateway=gateway, at=clock())
         except Exception:
             log.exception("sweep.failed", tx_ref=tx_ref)
     if looked_at:
         log.info("sweep.done", looked_at=looked_at)
     return looked_at
+
+
+def sweep_refunds(
+    *, gateway: PaymentGateway, clock: Callable[[], datetime], budget_seconds: float = BUDGET_SECONDS
+) -> int:
+    """Send and follow a batch of the refunds that are due, as `sweep` does for payments; returns how many."""
+    ends = time.monotonic() + budget_seconds
+    looked_at = 0
+    for refund_id in refunds.due():
+        if time.monotonic() >= ends:
+            break
+        looked_at += 1
+        _advance(refund_id, gateway=gateway, at=clock())
+    return looked_at
+
+
+def look(*, tx_ref: str, gateway: PaymentGateway, at: datetime) -> Payment:
+    """Settle a payment, or, where it is settled, see whether Chapa still says the same.
+
+    :raises UnknownPayment: where there is no such attempt.
+    """
+    payment = settlement.find(tx_ref=tx_ref)
+    if payment.state is PaymentStatus.SUCCEEDED:
+        return recheck(payment=payment, gateway=gateway, at=at)
+    return settlement.settle(tx_ref=tx_ref, gateway=gateway, at=at)
+
+
+def recheck(*, payment: Payment, gateway: PaymentGateway, at: datetime) -> Payment:
+    """What arrived may be taken back: in Chapa's dashboard, or by a dispute. What differs is for a person to see.
+
+    Its refunds are asked about first, so that what we gave back ourselves is no surprise.
+    """
+    for refund_id in refunds.look_soon(payment_id=payment.pk):
+        _advance(refund_id, gateway=gateway, at=at)
+    try:
+        crashpoint("recheck.sent")
+        said = gateway.verify(tx_ref=payment.tx_ref)
+        crashpoint("recheck.answered")
+    except (Unavailable, Refused) as silence:
+        log.info("recheck.unanswered", tx_ref=payment.tx_ref, why=str(silence))
+        return payment  # the lease runs out, and somebody looks again
+    with durable("recheck"):
+        Order.objects.locked(number=payment.order.number)
+        payment = Payment.objects.get(pk=payment.pk)
+        for kind, ours, theirs in _what_differs(payment, said):
+            discrepancies.found(
+                kind=kind, subject=payment.tx_ref, ours=ours, theirs=theirs, payment=payment, at=at,
+                detail="found when looking again",
+            )  # fmt: skip
+        payment.next_check_at = schedule.next_recheck(since=payment.completed_at or at, checks=payment.checks, at=at)
+        payment.save(update_fields=["next_check_at"])
+    return payment
+
+
+def look_soon(*, order_id: int) -> int:
+    """An order has closed: its open attempts are due now, and settlement closes them at Chapa. Returns how many."""
+    return Payment.objects.filter(order_id=order_id, status__in=OPEN).update(next_check_at=Now())
 
 
 def _claim() -> str | None:
@@ -60,6 +119,27 @@ def _claim() -> str | None:
     return payment.tx_ref
 
 
-def look_soon(*, order_id: int) -> int:
-    """An order has closed: its open attempts are due now, and settlement closes them at Chapa. Returns how many."""
-    return Payment.objects.filter(order_id=order_id, status__in=OPEN).update(next_check_at=Now())
+def _advance(refund_id: UUID, *, gateway: PaymentGateway, at: datetime) -> None:
+    try:
+        refunds.advance(refund_id=refund_id, gateway=gateway, at=at)
+    except Exception:
+        log.exception("sweep.refund_failed", refund=str(refund_id))
+
+
+def _what_differs(payment: Payment, said: Verification) -> list[tuple[DiscrepancyKind, str, str]]:
+    """What Chapa says of a payment that arrived, where it is not what we have booked."""
+    captured = payment.captured
+    given_back = captured is not None and not repayments.refundable(payment=payment)
+    as_expected = said.verdict is Verdict.SUCCESS or (said.verdict is Verdict.REFUNDED and given_back)
+    if not as_expected:
+        return [(DiscrepancyKind.STATUS, payment.status, said.said or said.verdict.value)]
+    found = []
+    if said.paid is not None and captured is not None and said.paid != captured:
+        kind = DiscrepancyKind.AMOUNT if said.paid.currency == captured.currency else DiscrepancyKind.CURRENCY
+        found.append((kind, str(captured), str(said.paid)))
+    if said.fee is not None and captured is not None and said.fee.amount != payment.fee:
+        booked = f"{payment.fee} {captured.currency}" if payment.fee is not None else ""
+        found.append((DiscrepancyKind.FEE, booked, str(said.fee)))
+    if said.mode is not None and said.mode != payment.mode:
+        found.append((DiscrepancyKind.MODE, payment.mode, said.mode.value))
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -27,6 +28,25 @@ def next_look(*, created_at: datetime, checks: int, at: datetime, is_open: bool)
     """
     if at >= created_at + timedelta(hours=settings.PAYMENT_WATCH_HOURS):
         return at + DAILY if is_open else None
-    steps = settings.PAYMENT_CHECK_SCHEDULE
+    return _step(settings.PAYMENT_CHECK_SCHEDULE, checks, at=at)
+
+
+def next_refund_look(*, checks: int, at: datetime) -> datetime:
+    """After the `checks`-th look at a refund under way. Chapa speaks of one to three business days."""
+    return _step(settings.REFUND_CHECK_SCHEDULE, checks, at=at)
+
+
+def next_recheck(*, since: datetime, checks: int, at: datetime) -> datetime | None:
+    """When to look again at money that arrived: it can be taken back in Chapa's dashboard or by a dispute, days later.
+
+    `since` is when it arrived, `checks` how often it was looked at after that; None when that was often enough.
+    """
+    steps = settings.PAYMENT_RECHECK_SCHEDULE
+    if checks >= len(steps):
+        return None
+    return max(since + timedelta(seconds=steps[checks]), at)
+
+
+def _step(steps: Sequence[int], checks: int, *, at: datetime) -> datetime:
     seconds = steps[min(checks, len(steps) - 1)]
     return at + timedelta(milliseconds=seconds * 1000 + random.randint(0, seconds * 100))  # noqa: S311 - not a secret

@@ -6,10 +6,13 @@ stock and events in one transaction under the order's lock.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 import structlog
+from django.db.models import Q
 
 from core import outbox
 from core.crashpoints import crashpoint
@@ -17,17 +20,33 @@ from core.transactions import durable
 from orders import lifecycle
 from orders.flow import OrderStatus
 from orders.models import Order
-from payments import attempts, inquiry, schedule
-from payments.flow import OPEN, SETTLED, PaymentStatus
+from payments import attempts, bookings, discrepancies, inquiry, refunds, schedule
+from payments.flow import OPEN, PaymentStatus
 from payments.gateway import PaymentGateway, Verdict, Verification
 from payments.inquiry import Finding
-from payments.models import Payment
+from payments.models import DiscrepancyKind, Payment
 
 log = structlog.get_logger(__name__)
 
 
 NOTES = {Verdict.FAILED: "the last try failed", Verdict.CANCELLED: "cancelled on Chapa's page"}
 """Kept on an open attempt, so that whoever wants to pay again is given a fresh one and not this one."""
+
+
+MONEY_OF_OURS: Final = frozenset({DiscrepancyKind.AMOUNT, DiscrepancyKind.CURRENCY})
+"""Differences in spite of which the money is surely ours to keep for the customer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What our row says, and what Chapa says instead."""
+
+    kind: DiscrepancyKind
+    ours: str
+    theirs: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} is {self.theirs}, not {self.ours}"
 
 
 class UnknownPayment(LookupError):
@@ -39,12 +58,18 @@ def settle(*, tx_ref: str, gateway: PaymentGateway, at: datetime) -> Payment:
 
     :raises UnknownPayment: where there is no such attempt.
     """
+    payment = find(tx_ref=tx_ref)
+    if payment.is_settled:
+        return payment
+    return record(payment=payment, finding=inquiry.ask(payment=payment, gateway=gateway, at=at), at=at)
+
+
+def find(*, tx_ref: str) -> Payment:
+    """:raises UnknownPayment: where there is no such attempt."""
     payment = Payment.objects.select_related("order").filter(tx_ref=tx_ref).first()
     if payment is None:
         raise UnknownPayment(tx_ref)
-    if payment.state in SETTLED:
-        return payment
-    return record(payment=payment, finding=inquiry.ask(payment=payment, gateway=gateway, at=at), at=at)
+    return payment
 
 
 def record(*, payment: Payment, finding: Finding, at: datetime) -> Payment:
@@ -53,11 +78,23 @@ def record(*, payment: Payment, finding: Finding, at: datetime) -> Payment:
         # The order first, the payment in a second query: one joined query would show the payment as it was before
         # the wait for the lock.
         order = Order.objects.locked(number=payment.order.number)
-        payment = Payment.objects.get(pk=payment.pk)
+        payment, finding = _as_it_is_now(payment, finding)
         crashpoint("settle.locked")
-        if payment.state not in SETTLED:
+        if not payment.is_settled:
             _apply(payment=payment, order=order, finding=finding, at=at)
     return payment
+
+
+def _as_it_is_now(payment: Payment, finding: Finding) -> tuple[Payment, Finding]:
+    """The payment under the lock; and, in the same query, whether Chapa's reference has paid another attempt of ours:
+    one payment at Chapa pays one of ours, for ever.
+    """
+    said = finding.verification
+    is_it = Q(pk=payment.pk)
+    if said is not None and said.reference:
+        is_it |= Q(gateway_reference=said.reference)
+    found = {row.pk: row for row in Payment.objects.filter(is_it)}
+    return found[payment.pk], replace(finding, is_known_elsewhere=len(found) > 1)
 
 
 def _apply(*, payment: Payment, order: Order, finding: Finding, at: datetime) -> None:
@@ -68,7 +105,7 @@ def _apply(*, payment: Payment, order: Order, finding: Finding, at: datetime) ->
         if payment.state in OPEN:
             attempts.failed(payment=payment, order=order, reason=finding.refused, at=at)
     elif finding.verification is not None:
-        _follow(payment=payment, order=order, said=finding.verification, closed=finding.closed, at=at)
+        _follow(payment=payment, order=order, said=finding.verification, finding=finding, at=at)
     elif finding.closed:
         if payment.state in OPEN:
             attempts.cancelled(payment=payment, order=order, reason="the order closed before the page opened", at=at)
@@ -78,16 +115,17 @@ def _apply(*, payment: Payment, order: Order, finding: Finding, at: datetime) ->
         attempts.look_again(payment=payment, at=at)
 
 
-def _follow(*, payment: Payment, order: Order, said: Verification, closed: bool, at: datetime) -> None:
+def _follow(*, payment: Payment, order: Order, said: Verification, finding: Finding, at: datetime) -> None:
     payment.gateway_said = (said.said or said.verdict)[:40]
     verdict = said.verdict
     if verdict is Verdict.SUCCESS:
-        _take_money(payment=payment, order=order, said=said, at=at)
+        _take_money(payment=payment, order=order, said=said, is_known_elsewhere=finding.is_known_elsewhere, at=at)
     elif verdict is Verdict.REFUNDED or verdict is Verdict.REVERSED:
         # Paid and given back before we ever saw it paid: what to do about the order is for a person to say.
-        _hold_for_a_person(payment, order, said, reason=f"Chapa says {verdict} for a payment we never saw paid", at=at)
+        never_seen = Difference(DiscrepancyKind.STATUS, ours=payment.status, theirs=verdict.value)
+        _hold_for_a_person(payment, order, said, differences=[never_seen], at=at)
     elif verdict is Verdict.PENDING or verdict is Verdict.FAILED or verdict is Verdict.CANCELLED:
-        _not_paid(payment=payment, order=order, said=said, closed=closed, at=at)
+        _not_paid(payment=payment, order=order, said=said, closed=finding.closed, at=at)
     elif verdict is Verdict.NOT_FOUND or verdict is Verdict.UNRECOGNISED:
         log.warning("payment.answer_unclear", order=order.number, tx_ref=payment.tx_ref, said=payment.gateway_said)
         attempts.look_again(payment=payment, at=at)
@@ -123,13 +161,15 @@ def _why_closed(payment: Payment, order: Order) -> str:
     return "not paid in time"
 
 
-def _take_money(*, payment: Payment, order: Order, said: Verification, at: datetime) -> None:
+def _take_money(*, payment: Payment, order: Order, said: Verification, is_known_elsewhere: bool, at: datetime) -> None:
     """Chapa says that it was paid. Paid what, in what, for what?"""
-    differences = _differences(payment, said) or _known_elsewhere(payment, said)
+    differences = list(_differences(payment, said))
+    if is_known_elsewhere:
+        differences.append(Difference(DiscrepancyKind.REFERENCE, ours="unused", theirs=said.reference))
     if differences:
-        _hold_for_a_person(payment, order, said, reason="; ".join(differences), at=at)
+        _hold_for_a_person(payment, order, said, differences=differences, at=at)
         return
-    _copy(payment, said)
+    _copy(payment, said, at=at)
     payment.gateway_reference = said.reference or None
     payment.settles_order = True
     try:
@@ -139,54 +179,63 @@ def _take_money(*, payment: Payment, order: Order, said: Verification, at: datet
         payment.settles_order = False
         payment.move_to(PaymentStatus.SUCCEEDED, at=at, reason=f"kept apart: {closed.detail}")
         lifecycle.note_payment(order=order, status=payment.status)
-        _keep_apart(payment=payment, order=order, why=closed.detail)
+        bookings.captured(payment=payment, order_takes=None, at=at)
+        refunds.keep_apart(payment=payment, order=order, why=closed.detail, at=at)
         return
     payment.move_to(PaymentStatus.SUCCEEDED, at=at)
+    bookings.captured(payment=payment, order_takes=payment.total, at=at)
     log.info("payment.succeeded", order=order.number, tx_ref=payment.tx_ref, captured=str(said.paid))
-    if payment.captured_amount is not None and payment.captured_amount > payment.amount:
-        _keep_apart(payment=payment, order=order, why="more was paid than asked")
+    if said.paid is not None and said.paid > payment.total:
+        refunds.keep_apart(payment=payment, order=order, why="more was paid than asked", at=at)
 
 
-def _keep_apart(*, payment: Payment, order: Order, why: str) -> None:
-    """Money that pays no order: it belongs to the customer. Refunds and the ledger take it up from this event."""
-    log.warning("payment.unapplied", order=order.number, tx_ref=payment.tx_ref, why=why)
-    outbox.record(topic="payment.unapplied", payment_id=str(payment.pk), order_id=order.pk, tx_ref=payment.tx_ref)
-
-
-def _hold_for_a_person(payment: Payment, order: Order, said: Verification, *, reason: str, at: datetime) -> None:
-    _copy(payment, said)
+def _hold_for_a_person(
+    payment: Payment, order: Order, said: Verification, *, differences: Sequence[Difference], at: datetime
+) -> None:
+    """Money came that is not what was asked. Where it is surely ours it is booked, as money that pays no order."""
+    _copy(payment, said, at=at)
+    payment.next_check_at = None
+    kinds = {difference.kind for difference in differences}
+    if DiscrepancyKind.REFERENCE not in kinds:
+        payment.gateway_reference = said.reference or None
+    reason = "; ".join(map(str, differences))
     reference = f" (Chapa's reference {said.reference})" if said.reference else ""
     payment.move_to(PaymentStatus.MISMATCHED, at=at, reason=f"{reason}{reference}")
     lifecycle.note_payment(order=order, status=payment.status)
+    if kinds <= MONEY_OF_OURS and said.paid is not None and said.paid.amount > 0:
+        bookings.captured(payment=payment, order_takes=None, at=at)
+    first = differences[0]
+    discrepancies.found(
+        kind=first.kind,
+        subject=payment.tx_ref,
+        ours=first.ours,
+        theirs=first.theirs,
+        detail=f"{reason}{reference}",
+        payment=payment,
+        at=at,
+    )
     log.error("payment.mismatched", order=order.number, tx_ref=payment.tx_ref, reason=reason)
 
 
-def _copy(payment: Payment, said: Verification) -> None:
+def _copy(payment: Payment, said: Verification, *, at: datetime) -> None:
     payment.gateway_said = (said.said or said.verdict)[:40]
     payment.captured_amount = said.paid.amount if said.paid else None
+    payment.captured_currency = said.paid.currency.value if said.paid else ""
     payment.fee = said.fee.amount if said.fee else None
     payment.method = said.method[:40]
-    payment.next_check_at = None
+    payment.checks = 0
+    payment.next_check_at = schedule.next_recheck(since=at, checks=0, at=at)
 
 
-def _differences(payment: Payment, said: Verification) -> list[str]:
+def _differences(payment: Payment, said: Verification) -> Iterator[Difference]:
     """What Chapa's answer says otherwise than our row: tx_ref, mode, currency, amount (more is not less)."""
-    found = []
     if said.tx_ref != payment.tx_ref:
-        found.append(f"tx_ref is {said.tx_ref or 'missing'}")
+        yield Difference(DiscrepancyKind.REFERENCE, ours=payment.tx_ref, theirs=said.tx_ref or "missing")
     if said.mode is None or said.mode != payment.mode:
-        found.append(f"mode is {said.mode or 'missing'}, not {payment.mode}")
+        yield Difference(DiscrepancyKind.MODE, ours=payment.mode, theirs=said.mode or "missing")
     if said.paid is None:
-        found.append("the amount cannot be read")
+        yield Difference(DiscrepancyKind.AMOUNT, ours=str(payment.total), theirs="unreadable")
     elif said.paid.currency != payment.total.currency:
-        found.append(f"paid in {said.paid.currency}, not {payment.total.currency}")
+        yield Difference(DiscrepancyKind.CURRENCY, ours=str(payment.total), theirs=str(said.paid))
     elif said.paid < payment.total:
-        found.append(f"paid {said.paid}, asked {payment.total}")
-    return found
-
-
-def _known_elsewhere(payment: Payment, said: Verification) -> list[str]:
-    """One payment at Chapa pays one attempt of ours, for ever."""
-    if said.reference and Payment.objects.filter(gateway_reference=said.reference).exclude(pk=payment.pk).exists():
-        return ["this reference of Chapa's has paid another attempt"]
-    return []
+        yield Difference(DiscrepancyKind.AMOUNT, ours=str(payment.total), theirs=str(said.paid))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from celery import shared_task
 from django.utils.timezone import now
 
-from payments import checkout, providers, reconciliation, settlement, webhooks
+from payments import checkout, ledger, providers, reconciliation, refunds, settlement, webhooks
 
 
 @shared_task(name="payments.process_webhook")
@@ -29,6 +30,21 @@ def reopen(*, number: str, **_: Any) -> None:
 def close_attempts(*, order_id: int, **_: Any) -> None:
     if reconciliation.look_soon(order_id=order_id):
         reconciliation.sweep(gateway=providers.chapa(), clock=now)
+
+
+@shared_task(name="payments.advance_refund")
+def advance_refund(*, refund_id: str, **_: Any) -> None:
+    refunds.advance(refund_id=UUID(refund_id), gateway=providers.chapa(), at=now())
+
+
+@shared_task(name="payments.sweep_refunds")
+def sweep_refunds(**_: Any) -> None:
+    reconciliation.sweep_refunds(gateway=providers.chapa(), clock=now)
+
+
+@shared_task(name="payments.seal")
+def seal(**_: Any) -> None:
+    ledger.seal()
 
 
 @shared_task(name="payments.sweep")

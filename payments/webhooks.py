@@ -16,7 +16,7 @@ from core import outbox
 from core.crashpoints import crashpoint
 from core.errors import DomainError
 from core.transactions import durable
-from payments import providers, settlement
+from payments import providers, reconciliation, settlement
 from payments.gateway import PaymentGateway
 from payments.models import Disposition, WebhookEvent
 
@@ -114,7 +114,9 @@ def process(*, webhook_id: int, gateway: PaymentGateway, at: datetime) -> None:
         _close(claimed, Disposition.IGNORED, f"no event of a payment: {claimed.event or 'unnamed'}", at=at)
         return
     try:
-        payment = settlement.settle(tx_ref=claimed.tx_ref, gateway=gateway, at=at)
+        # A success adds nothing to what is settled; every other word may mean that money went back.
+        ask = settlement.settle if claimed.event == "charge.success" else reconciliation.look
+        payment = ask(tx_ref=claimed.tx_ref, gateway=gateway, at=at)
     except settlement.UnknownPayment:
         _park(claimed, at=at)
         return

@@ -220,6 +220,16 @@ PAYMENT_SWEEP_SECONDS = env.number("PAYMENT_SWEEP_SECONDS", 30, least=1)
 PAYMENT_CHECK_SCHEDULE = env.numbers("PAYMENT_CHECK_SCHEDULE", "30,60,120,300,600,1800,3600")
 """Seconds between one look at an unsettled payment and the next; the last one repeats."""
 PAYMENT_WATCH_HOURS = env.number("PAYMENT_WATCH_HOURS", 72, least=1)
+PAYMENT_RECHECK_SCHEDULE = env.numbers("PAYMENT_RECHECK_SCHEDULE", "3600,86400,604800")
+"""Seconds after which money that arrived is looked at once more: it may have been taken back at Chapa."""
+SURPLUS_POLICY = env.choice("SURPLUS_POLICY", "automatic", among=("automatic", "person"))
+REFUND_APPROVAL_LIMIT = env.amounts("REFUND_APPROVAL_LIMIT", "ETB=10000,USD=200")
+REFUND_DAILY_LIMIT = env.amounts("REFUND_DAILY_LIMIT", "ETB=50000,USD=1000")
+REFUND_CHECK_SCHEDULE = env.numbers("REFUND_CHECK_SCHEDULE", "60,300,1800,3600,21600,86400")
+"""Seconds between one look at a refund under way and the next; the last one repeats."""
+REFUND_WATCH_DAYS = env.number("REFUND_WATCH_DAYS", 7, least=1)
+LEDGER_SEAL_SECONDS = env.number("LEDGER_SEAL_SECONDS", 60, least=1)
+DISCREPANCY_SLA_HOURS = env.number("DISCREPANCY_SLA_HOURS", 72, least=1)
 WEBHOOK_MAX_BYTES = 64 * 1024
 
 # --- Telling people -------------------------------------------------------------------------------------------------

@@ -36,6 +36,13 @@ class Environment:
         """A comma-separated list."""
         return [word.strip() for word in self.text(name, default).split(",") if word.strip()]
 
+    def choice(self, name: str, default: str, *, among: tuple[str, ...]) -> str:
+        value = self.text(name, default)
+        if value not in among:
+            self.problems.append(f"{name} must be one of {', '.join(among)}")
+            return default
+        return value
+
     def number(self, name: str, default: int, *, least: int = 0) -> int:
         raw = self.text(name, str(default))
         try:

@@ -24,7 +24,7 @@ os.environ.setdefault("BROKER_URL", "redis://127.0.0.1:8003/0")
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:8003/1")
 
 from config.settings.base import *  # noqa: F403 - the fixed values must be in place first
-from config.settings.base import ENVIRONMENT
+from config.settings.base import DATABASES, ENVIRONMENT
 
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -32,6 +32,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+DATABASES["default"]["OPTIONS"]["options"] += " -c nexus.may_truncate=on"  # how a test cleans up
 STATIC_ROOT = None  # found where they lie
 WHITENOISE_USE_FINDERS = True
 

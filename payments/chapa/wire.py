@@ -123,10 +123,10 @@ def cancellation(envelope: Envelope) -> Cancellation:
 def refund_receipt(envelope: Envelope, *, currency: str = "") -> RefundReceipt:
     """Read the answer to a refund, and to a question about one (`currency` where the answer leaves it out).
 
-    :raises Refused: where it was refused.
+    :raises Refused: where it was refused; with `reference_used` where it knows our reference already.
     """
     if envelope.failed:
-        raise envelope.refusal()
+        raise envelope.refusal(reference_used=_says_reference_used(envelope))
     data = _object(envelope.data)
     said = for_people(data.get("status"), longest=40)
     return RefundReceipt(

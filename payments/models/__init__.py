@@ -1,6 +1,20 @@
 """What is known about money, and who told us."""
 
+from payments.models.ledger import Account, DayClose, EntryKind, JournalEntry, JournalLine, JournalSeal, JournalUnsealed
 from payments.models.payment import Payment, PaymentHistory
+from payments.models.reconciliation import (
+    Discrepancy,
+    DiscrepancyKind,
+    ReconciliationRun,
+    Resolution,
+    RunKind,
+    RunStatus,
+)
+from payments.models.refund import Refund, RefundCause, RefundHistory
 from payments.models.webhook import Disposition, WebhookEvent
 
-__all__ = ["Disposition", "Payment", "PaymentHistory", "WebhookEvent"]
+__all__ = [
+    "Account", "DayClose", "Discrepancy", "DiscrepancyKind", "Disposition", "EntryKind", "JournalEntry", "JournalLine",
+    "JournalSeal", "JournalUnsealed", "Payment", "PaymentHistory", "ReconciliationRun", "Refund", "RefundCause",
+    "RefundHistory", "Resolution", "RunKind", "RunStatus", "WebhookEvent",
+]  # fmt: skip

@@ -12,7 +12,7 @@ from core import outbox
 from core.money import Currency, Money
 from core.triggers import append_only, enforce
 from orders.models import Order
-from payments.flow import OPEN, PAYMENT_FLOW, PaymentStatus
+from payments.flow import OPEN, PAYMENT_FLOW, SETTLED, PaymentStatus
 from payments.gateway import Mode
 
 STATUSES = [(status.value, status.value) for status in PaymentStatus]
@@ -34,6 +34,7 @@ class Payment(models.Model):
     currency = models.CharField(max_length=3, choices=[(c.value, c.value) for c in Currency])
     mode = models.CharField(max_length=4, choices=[(mode.value, mode.value) for mode in Mode])
     captured_amount = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    captured_currency = models.CharField(max_length=3, blank=True, db_default="", default="")
     fee = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
     settles_order = models.BooleanField(default=False)
     checkout_url = models.URLField(max_length=500, blank=True)
@@ -41,6 +42,9 @@ class Payment(models.Model):
     gateway_reference = models.CharField(max_length=64, null=True, blank=True, unique=True)
     gateway_said = models.CharField(max_length=40, blank=True, help_text="The gateway's last word, as it spelled it.")
     method = models.CharField(max_length=40, blank=True)
+    decided_by = models.CharField(
+        max_length=40, blank=True, default="", db_default="", help_text="The person whose word on it is the last."
+    )
     failure_reason = models.CharField(max_length=300, blank=True)
     checks = models.PositiveIntegerField(default=0, help_text="How often we have asked what became of it.")
     next_check_at = models.DateTimeField(null=True, blank=True)
@@ -60,12 +64,21 @@ class Payment(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(settles_order=False)
-                | models.Q(status="succeeded", captured_amount__gte=models.F("amount")),
+                | models.Q(
+                    status="succeeded",
+                    captured_amount__gte=models.F("amount"),
+                    captured_currency=models.F("currency"),
+                ),
                 name="payment_settles_with_money",
             ),
             models.CheckConstraint(
                 condition=~models.Q(status="succeeded") | models.Q(captured_amount__isnull=False),
                 name="payment_succeeded_has_its_amount",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(captured_amount__isnull=True, captured_currency="")
+                | models.Q(captured_amount__isnull=False, captured_currency__in=[c.value for c in Currency]),
+                name="payment_captured_has_its_currency",
             ),
             models.CheckConstraint(
                 condition=~models.Q(status__in=sorted(OPEN)) | models.Q(next_check_at__isnull=False),
@@ -88,8 +101,20 @@ class Payment(models.Model):
         return Money(self.amount, Currency(self.currency))
 
     @property
+    def captured(self) -> Money | None:
+        """What came, in the currency in which it came; None where nothing has, or where it cannot be read."""
+        if self.captured_amount is None:
+            return None
+        return Money(self.captured_amount, Currency(self.captured_currency))
+
+    @property
     def state(self) -> PaymentStatus:
         return PaymentStatus(self.status)
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing that Chapa says about it moves it any more: it is final, or a person has the last word."""
+        return self.state in SETTLED or bool(self.decided_by)
 
     @property
     def is_open(self) -> bool:

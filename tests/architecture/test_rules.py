@@ -20,7 +20,8 @@ USE_CASES = {
     "products": {"stock"},
     "orders": {"placement", "lifecycle", "access"},
     "payments": {
-        "attempts", "checkout", "inquiry", "ledger", "reconciliation", "refunds", "schedule", "settlement", "webhooks",
+        "attempts", "bookings", "checkout", "discrepancies", "inquiry", "ledger", "reconciliation", "refunds",
+        "resolutions", "schedule", "settlement", "webhooks",
     },
     "notifications": {"dispatch", "delivery"},
 }  # fmt: skip

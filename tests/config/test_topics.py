@@ -14,7 +14,7 @@ import pytest
 from config.celery import QUEUES, app
 from config.topics import TOPICS
 from orders.flow import ORDER_FLOW, OrderStatus
-from payments.flow import PAYMENT_FLOW, PaymentStatus
+from payments.flow import PAYMENT_FLOW, REFUND_FLOW, PaymentStatus, RefundStatus
 from payments.models.payment import TOPICS as PAYMENT_TOPICS
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +26,7 @@ FROM_STATES = {
     "payments/models/payment.py": {
         PAYMENT_TOPICS.get(state, f"payment.{state}") for state in PaymentStatus if state is not PAYMENT_FLOW.initial
     },
+    "payments/models/refund.py": {f"refund.{state}" for state in RefundStatus if state is not REFUND_FLOW.initial},
 }
 
 

@@ -46,7 +46,12 @@ def order_columns(state: OrderStatus) -> dict[str, object]:
 
 
 def payment_columns(state: PaymentStatus) -> dict[str, object]:
-    return {"status": state, "captured_amount": Decimal("900.00"), "next_check_at": now() + timedelta(minutes=1)}
+    return {
+        "status": state,
+        "captured_amount": Decimal("900.00"),
+        "captured_currency": "ETB",
+        "next_check_at": now() + timedelta(minutes=1),
+    }
 
 
 def make_payment() -> Payment:

@@ -12,7 +12,7 @@ from orders import lifecycle
 from orders.models import Order
 from payments import checkout, reconciliation, settlement, webhooks
 from payments.flow import PaymentStatus
-from payments.models import Payment, PaymentHistory, WebhookEvent
+from payments.models import Payment, PaymentHistory, Refund, RefundCause, WebhookEvent
 from tests import factories, threads
 from tests.gateways import FakeGateway
 from tests.payments.test_webhooks import body_for, signed
@@ -116,7 +116,7 @@ def test_paying_and_cancelling_at_once_end_in_one_of_two_ways(order, payment, ga
     else:
         assert (order.status, payment.settles_order) == ("cancelled", False)
         assert stock_of(order) == (10, 0)
-        assert Event.objects.filter(topic="payment.unapplied").count() == 1
+        assert Refund.objects.filter(cause=RefundCause.SURPLUS).count() == 1
 
 
 @pytest.mark.parametrize("first", ["pay", "expire"])
@@ -160,7 +160,7 @@ def test_who_waits_for_the_orders_lock_sees_what_its_holder_wrote(order, payment
             held = Order.objects.locked(number=order.number)
             mine = Payment.objects.get(pk=payment.pk)
             locked.arrive()
-            mine.captured_amount, mine.settles_order, mine.next_check_at = mine.amount, True, None
+            mine.captured_amount, mine.captured_currency, mine.settles_order = mine.amount, mine.currency, True
             lifecycle.mark_paid(order=held, at=now(), payment_status="succeeded")
             mine.move_to(PaymentStatus.SUCCEEDED, at=now())
 
@@ -205,7 +205,7 @@ def test_two_attempts_paid_for_one_order_settle_it_once(order, gateway):
     assert order.status == "paid"
     assert Payment.objects.filter(status="succeeded").count() == 2
     assert Payment.objects.filter(settles_order=True).count() == 1
-    assert Event.objects.filter(topic="payment.unapplied").count() == 1
+    assert Refund.objects.filter(cause=RefundCause.SURPLUS).count() == 1
     assert stock_of(order) == (8, 0)
 
 

@@ -101,10 +101,16 @@ def test_other_refusals_are_not_mistaken_for_it(message: object) -> None:
     assert caught.value.fields == (message if isinstance(message, dict) else {})
 
 
-def test_only_initialize_can_say_that_a_reference_was_used() -> None:
-    used = envelope(samples.failed("The reference has been used before"), 400)
+def test_a_refund_whose_reference_chapa_knows_is_told_from_other_refusals() -> None:
+    for message, known in (("The reference number has been used before", True), ("Insufficient Balance", False)):
+        with pytest.raises(Refused) as caught:
+            wire.refund_receipt(envelope(samples.failed(message), 400))
+        assert caught.value.reference_used is known
+
+
+def test_only_what_creates_something_can_say_that_a_reference_was_used() -> None:
     with pytest.raises(Refused) as caught:
-        wire.refund_receipt(used)
+        wire.cancellation(envelope(samples.failed("The reference was taken by somebody"), 400))
     assert not caught.value.reference_used
 
 

@@ -1,0 +1,152 @@
+"""Closes a discrepancy as a person decided, with a reason. Nothing is mended silently.
+
+What a decision books, it books in the transaction that closes the discrepancy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from core import outbox
+from core.errors import DomainError
+from core.money import Money
+from core.transactions import durable
+from orders.models import Order
+from payments import bookings, refunds
+from payments.flow import DiscrepancyStatus, PaymentStatus
+from payments.models import Account, Discrepancy, DiscrepancyKind, JournalEntry, Payment, Resolution
+
+log = structlog.get_logger(__name__)
+
+
+class DiscrepancyNotFound(DomainError):
+    code, status, title = "discrepancy_not_found", 404, "There is no such discrepancy."
+    storable = False
+
+
+class DiscrepancyResolved(DomainError):
+    code, status, title = "discrepancy_resolved", 409, "Somebody has resolved this discrepancy already."
+    storable = False
+
+
+class ResolutionNotPossible(DomainError):
+    code, status, title = "resolution_not_possible", 409, "This discrepancy cannot be resolved in this way."
+    storable = False
+
+
+_K, _R = DiscrepancyKind, Resolution
+_HELD: Final = (_R.REFUND, _R.NOT_RECEIVED)
+
+POSSIBLE: Final[Mapping[DiscrepancyKind, tuple[Resolution, ...]]] = {
+    _K.MISSING_HERE: (_R.EXPLAINED, _R.ACCEPT_THEIRS),
+    _K.MISSING_THERE: (_R.EXPLAINED, _R.ACCEPT_THEIRS),
+    _K.AMOUNT: (_R.EXPLAINED, _R.ACCEPT_THEIRS),
+    _K.CURRENCY: (_R.EXPLAINED,),
+    _K.FEE: (_R.EXPLAINED, _R.ACCEPT_THEIRS),
+    _K.STATUS: (_R.EXPLAINED, _R.ACCEPT_THEIRS),
+    _K.MODE: (_R.EXPLAINED,),
+    _K.REFERENCE: (_R.EXPLAINED,),
+    _K.SURPLUS: (_R.EXPLAINED, _R.REFUND),
+    _K.REFUND: (_R.EXPLAINED,),
+    _K.ORPHAN: (_R.EXPLAINED,),
+}
+"""What may be decided about which kind. While the payment is `mismatched` it is one of `_HELD` instead."""
+
+
+def possible(discrepancy: Discrepancy) -> tuple[Resolution, ...]:
+    """What may be decided about it now."""
+    if discrepancy.status != DiscrepancyStatus.OPEN:
+        return ()
+    payment = discrepancy.payment
+    if payment is not None and payment.state is PaymentStatus.MISMATCHED:
+        return _HELD if _is_booked(payment) and payment.gateway_reference else (_R.NOT_RECEIVED,)
+    return POSSIBLE[DiscrepancyKind(discrepancy.kind)]
+
+
+def resolve(*, discrepancy_id: int, resolution: Resolution, reason: str, actor: str, at: datetime) -> Discrepancy:
+    """Close a discrepancy as a person decided, and book what the decision books.
+
+    :raises DiscrepancyNotFound: · DiscrepancyResolved: · ResolutionNotPossible:
+    :raises PaymentNotRefundable: where money is to go back that cannot.
+    """
+    with durable("discrepancy.resolve"):
+        seen = Discrepancy.objects.select_related("order").filter(pk=discrepancy_id).first()
+        if seen is None:
+            raise DiscrepancyNotFound
+        if seen.order is not None:
+            Order.objects.locked(number=seen.order.number)
+        discrepancy = Discrepancy.objects.select_for_update(of=("self",), no_key=True).get(pk=discrepancy_id)
+        if discrepancy.status != DiscrepancyStatus.OPEN:
+            raise DiscrepancyResolved(f"It was resolved by {discrepancy.resolved_by}: {discrepancy.reason}")
+        if resolution not in possible(discrepancy):
+            allowed = [answer.value for answer in possible(discrepancy)]
+            raise ResolutionNotPossible(f"Possible here: {', '.join(allowed)}.", possible=allowed)
+        _act(discrepancy, resolution, reason=reason, actor=actor, at=at)
+        discrepancy.status = DiscrepancyStatus.RESOLVED
+        discrepancy.resolution = resolution
+        discrepancy.reason = reason[:300]
+        discrepancy.resolved_by = actor
+        discrepancy.resolved_at = at
+        discrepancy.save()
+        outbox.record(topic="discrepancy.resolved", discrepancy_id=discrepancy.pk)
+    log.info("discrepancy.resolved", subject=discrepancy.subject, resolution=resolution.value, actor=actor)
+    return discrepancy
+
+
+def _act(discrepancy: Discrepancy, resolution: Resolution, *, reason: str, actor: str, at: datetime) -> None:
+    payment = discrepancy.payment
+    if resolution is Resolution.REFUND and payment is not None:
+        refunds.give_back_unapplied(payment=payment, reason=reason, actor=actor, at=at)
+    elif resolution is Resolution.NOT_RECEIVED and payment is not None:
+        _nothing_came(payment, reason=reason, actor=actor, at=at)
+    elif resolution is Resolution.ACCEPT_THEIRS:
+        _accept(discrepancy, payment, reason=reason, actor=actor, at=at)
+
+
+def _nothing_came(payment: Payment, *, reason: str, actor: str, at: datetime) -> None:
+    """Not our money: a test payment, or one that belongs to another attempt. The person's word on it is the last."""
+    if _is_booked(payment):
+        bookings.not_captured(payment=payment, actor=actor, reason=reason, at=at)
+    payment.decided_by = actor
+    payment.next_check_at = None
+    payment.move_to(PaymentStatus.FAILED, at=at, reason=reason)
+
+
+def _accept(discrepancy: Discrepancy, payment: Payment | None, *, reason: str, actor: str, at: datetime) -> None:
+    kind, subject = DiscrepancyKind(discrepancy.kind), f"{discrepancy.pk}"
+    if kind is DiscrepancyKind.STATUS and payment is not None:
+        refunds.record_outside(payment=payment, reason=reason, actor=actor, at=at)
+        return
+    theirs, ours = _money(discrepancy.theirs), _money(discrepancy.ours)
+    known = theirs or ours
+    if known is None:
+        raise ResolutionNotPossible("Their value is not an amount that could be booked.")
+    zero = Money.zero(known.currency)
+    by = (theirs or zero) - (ours or zero)
+    if kind is DiscrepancyKind.FEE and payment is not None:
+        bookings.fee_corrected(payment=payment, by=by, subject=subject, actor=actor, reason=reason, at=at)
+        payment.fee = (theirs or zero).amount
+        payment.save(update_fields=["fee"])
+    else:
+        # Money that came for nothing we know belongs to a customer; what is too much or too little, to nobody.
+        against = Account.UNAPPLIED if kind is DiscrepancyKind.MISSING_HERE else Account.DIFFERENCES
+        bookings.difference_accepted(
+            by=by, against=against, subject=subject, payment=payment, actor=actor, reason=reason, at=at
+        )
+
+
+def _money(text: str) -> Money | None:
+    """`900.00 ETB`, as discrepancies write an amount; None for everything else."""
+    amount, _, currency = text.partition(" ")
+    try:
+        return Money.parse(amount, currency)
+    except ValueError:
+        return None
+
+
+def _is_booked(payment: Payment) -> bool:
+    return JournalEntry.objects.filter(reference=bookings.capture_reference(payment)).exists()
