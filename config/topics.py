@@ -21,7 +21,7 @@ TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "refund.requested": ("payments.advance_refund",),
     "refund.submitted": (),
     "refund.unknown": (),
-    "refund.succeeded": (),
+    "refund.succeeded": ("notifications.dispatch",),
     "refund.failed": (),
     "refund.rejected": (),
     "refund.reversed": (),

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 
+from core.errors import DomainError
 from core.models import Event, Heartbeat, IdempotencyKey
 
 if TYPE_CHECKING:
@@ -43,6 +50,56 @@ class ReadOnlyInline(TabularInline):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         return False
+
+
+class ReasonForm(forms.Form):
+    """Every decision of a person is written down with its reason."""
+
+    reason = forms.CharField(max_length=300, widget=forms.TextInput(attrs={"size": 80, "autofocus": True}))
+
+
+def decision(form: type[forms.Form], *, title: str, done: str) -> Callable[[Callable[..., None]], Callable[..., Any]]:
+    """An action that first asks on a page of its own, and then calls the use case once for each chosen row.
+
+    The decorated method gets the request, one row, and what the form was given. A refusal by the use case is shown with
+    the row it is about; the other rows do not wait for it.
+    """
+
+    def wrap(act: Callable[..., None]) -> Callable[..., Any]:
+        @functools.wraps(act)
+        def action(self: Any, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
+            asked = form(request.POST if "confirmed" in request.POST else None)
+            if not asked.is_valid():
+                return TemplateResponse(
+                    request,
+                    "core/admin_action.html",
+                    {
+                        **self.admin_site.each_context(request),
+                        "title": title,
+                        "opts": self.opts,
+                        "chosen": chosen,
+                        "form": asked,
+                        "action": act.__name__,
+                        "checkbox": ACTION_CHECKBOX_NAME,
+                    },
+                )
+            for row in chosen:
+                try:
+                    act(self, request, row, asked.cleaned_data)
+                except DomainError as refusal:
+                    self.message_user(request, f"{row}: {refusal.detail}", messages.ERROR)
+                else:
+                    self.message_user(request, f"{row}: {done}", messages.SUCCESS)
+            return None
+
+        return action
+
+    return wrap
+
+
+def actor(request: HttpRequest) -> str:
+    """The word for the history."""
+    return f"staff:{request.user.pk}"
 
 
 @admin.register(Event)

@@ -30,9 +30,9 @@ _LANGUAGES = frozenset(code for code, _ in settings.LANGUAGES)
 # The row says by itself whether it is new: two workers with the same event cannot both believe so.
 _INSERT = """
 INSERT INTO notifications_notification
-    (id, event_id, topic, template, channel, recipient, language, order_id, user_id, payment_id, status, attempts,
-     interruptions, next_attempt_at, last_error, message_id, request_id)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'queued', 0, 0, statement_timestamp(), '', %s, %s)
+    (id, event_id, topic, template, channel, recipient, language, order_id, user_id, payment_id, refund_id, status,
+     attempts, interruptions, next_attempt_at, last_error, message_id, request_id)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'queued', 0, 0, statement_timestamp(), '', %s, %s)
 ON CONFLICT DO NOTHING
 """
 
@@ -137,6 +137,7 @@ def _write(event: Event, rule: Rule, addressee: _Addressee) -> UUID | None:
                 event.payload.get("order_id"),
                 event.payload.get("user_id"),
                 event.payload.get("payment_id"),
+                event.payload.get("refund_id"),
                 message_id_for(notification_id=notification_id),
                 event.request_id,
             ],

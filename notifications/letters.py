@@ -16,6 +16,7 @@ from notifications import wording
 from notifications.models import ChannelKind, Notification
 from orders.models import Order
 from payments import inquiry
+from payments.models import RefundCause
 
 OURS: Final = Path(__file__).resolve().parent / "templates"
 _NAMES_NOTHING: Final = "\x00"
@@ -56,6 +57,12 @@ def gather(*, notification: Notification, for_staff: bool = False) -> dict[str, 
     if notification.order is not None:
         facts["first_name"] = _one_line(notification.order.first_name)
         facts["order"] = _order(notification.order, language=language, for_staff=for_staff)
+    if notification.refund is not None:
+        refund = notification.refund
+        facts["refund"] = {
+            "amount": wording.amount(refund.total, language=language),
+            "is_surplus": refund.cause == RefundCause.SURPLUS,
+        }
     return facts
 
 

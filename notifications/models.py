@@ -43,6 +43,7 @@ class Notification(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
     payment = models.ForeignKey("payments.Payment", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    refund = models.ForeignKey("payments.Refund", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     status = models.CharField(max_length=10, choices=STATUSES, default=NotificationStatus.QUEUED)
     attempts = models.PositiveIntegerField(default=0, help_text="Counted before each attempt.")
     interruptions = models.PositiveIntegerField(
@@ -95,7 +96,7 @@ class Notification(models.Model):
             # The recipient is not among them: erasing a person replaces it.
             pgtrigger.ReadOnly(
                 name="notification_identity",
-                fields=["event_id", "topic", "template", "channel", "order", "user", "payment", "created_at"],
+                fields=["event_id", "topic", "template", "channel", "order", "user", "payment", "refund", "created_at"],
             ),
         ]
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from notifications.models import Notification
 from orders.flow import OrderStatus
-from payments.flow import PaymentStatus
+from payments.flow import PaymentStatus, RefundStatus
 
 
 class Audience(StrEnum):
@@ -36,6 +36,11 @@ def _while_it_can_be_paid(notification: Notification, at: datetime) -> str:
     return "" if payment is not None and payment.state is PaymentStatus.FAILED else "the payment has not failed"
 
 
+def _while_it_is_given_back(notification: Notification, at: datetime) -> str:  # noqa: ARG001 - as above
+    refund = notification.refund
+    return "" if refund is not None and refund.state is RefundStatus.SUCCEEDED else "the refund came back"
+
+
 def _while_the_account_is_open(notification: Notification, at: datetime) -> str:  # noqa: ARG001 - as above
     return "" if notification.user is not None and notification.user.is_active else "the account is closed"
 
@@ -57,6 +62,8 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
     ),
     # Where the order can no longer be paid, the message that it has expired says all there is to say.
     "payment.failed": (Rule(template="payment_failed", audience=Audience.ORDER_CONTACT, moot=_while_it_can_be_paid),),
+    # Only when the money has arrived: a refund that is on its way may still fail.
+    "refund.succeeded": (Rule(template="refunded", audience=Audience.ORDER_CONTACT, moot=_while_it_is_given_back),),
 }
 """Outbox topic → the messages that it causes."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import date, timedelta
 
 import pytest
 from django.contrib import admin
@@ -10,6 +11,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils.timezone import now
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
 from rest_framework_simplejwt.tokens import RefreshToken
 
@@ -17,8 +19,10 @@ from core import health, outbox
 from core.admin import ReadOnlyAdmin
 from core.models import IdempotencyKey
 from notifications import dispatch
-from payments.models import WebhookEvent
+from payments import discrepancies
+from payments.models import DayClose, DiscrepancyKind, ReconciliationRun, WebhookEvent
 from tests import factories
+from tests.notifications import stories
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +46,15 @@ def staff(payment) -> Client:
     WebhookEvent.objects.create(
         body=HOSTILE, body_sha256=hashlib.sha256(HOSTILE).digest(), event="charge.success", tx_ref="nx-1"
     )
+    refund = stories.refund_that_arrived()
+    with transaction.atomic():
+        discrepancies.found(
+            kind=DiscrepancyKind.FEE, subject="AP1", ours="1.00 ETB", theirs="2.00 ETB", at=now(), refund=refund
+        )
+    ReconciliationRun.objects.create(
+        kind="transactions", since=now() - timedelta(days=1), until=now(), requested_by="staff:1", started_at=now()
+    )
+    DayClose.objects.create(day=date(2026, 11, 20), closed_at=now(), closed_by="staff:1", figures={})
     order = factories.order()
     with transaction.atomic():
         event = outbox.record(topic="order.expired", order_id=order.pk, number=order.number)
@@ -92,7 +105,8 @@ def test_what_moves_by_use_cases_is_only_for_looking():
 
     assert {
         "core.Event", "core.IdempotencyKey", "core.Heartbeat", "orders.Order", "payments.Payment",
-        "payments.WebhookEvent",
+        "payments.WebhookEvent", "payments.Refund", "payments.JournalEntry", "payments.DayClose",
+        "payments.Discrepancy", "payments.ReconciliationRun",
     } <= labels  # fmt: skip
 
 

@@ -15,8 +15,8 @@ from notifications.letters import Letter
 from notifications.models import ChannelKind, Notification
 from orders import lifecycle
 from orders.models import Order
-from payments import attempts
-from payments.models import Payment
+from payments import attempts, refunds, repayments, settlement
+from payments.models import Payment, Refund
 from tests import factories
 from tests.gateways import FakeGateway
 from users import registration
@@ -51,6 +51,22 @@ def failed_payment(**fields: Any) -> Payment:
         payment = Payment.objects.get(pk=payment.pk)
         attempts.failed(payment=payment, order=locked, reason="the payment failed", at=now())
     return Payment.objects.select_related("order").get(pk=payment.pk)
+
+
+def refund_that_arrived(**fields: Any) -> Refund:
+    """All of a paid order was given back, and Chapa says that it has arrived."""
+    gateway = FakeGateway()
+    order = factories.order(**fields)
+    payment = factories.pending_payment(order=order, gateway=gateway)
+    gateway.pay(payment)
+    settlement.settle(tx_ref=payment.tx_ref, gateway=gateway, at=now())
+    refund = refunds.request(
+        payment_id=payment.pk, amount=None, reason="the beans were stale", actor="staff:1", once=None, at=now()
+    )
+    with transaction.atomic():
+        locked = Order.objects.locked(number=order.number)
+        repayments.succeeded(refund=Refund.objects.get(pk=refund.pk), order=locked, at=now())
+    return Refund.objects.get(pk=refund.pk)
 
 
 def registered(*, email: str = "abebech@gmail.com", **fields: Any) -> User:

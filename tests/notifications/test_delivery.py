@@ -190,6 +190,27 @@ def test_an_order_that_late_money_paid_is_not_called_expired():
     assert (postman.asked, notification.status) == (0, "withdrawn")
 
 
+def test_a_refund_that_came_back_is_not_announced():
+    refund = stories.refund_that_arrived()
+    notification, postman = stories.told("refund.succeeded"), Postman()
+    type(refund).objects.filter(pk=refund.pk).update(status="reversed")
+
+    deliver(notification, postman)
+
+    assert (postman.asked, notification.last_error) == (0, "the refund came back")
+
+
+def test_a_refund_is_announced_with_its_amount():
+    stories.refund_that_arrived()
+    notification, postman = stories.told("refund.succeeded"), Postman()
+
+    deliver(notification, postman)
+
+    assert [letter.subject for letter in postman.letters] == [
+        f"900.00 ETB was sent back to you (order {notification.order.number})"
+    ]
+
+
 def test_a_closed_account_is_not_welcomed():
     user = stories.registered()
     notification, postman = stories.told("user.registered"), Postman()

@@ -39,6 +39,7 @@ def told(template: str, **fields: Any) -> Notification:
         "order_paid": (stories.paid_order, "order.paid"),
         "order_expired": (stories.expired_order, "order.expired"),
         "payment_failed": (stories.failed_payment, "payment.failed"),
+        "refunded": (stories.refund_that_arrived, "refund.succeeded"),
     }[template]
     happens(**fields)
     return stories.told(topic)

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from django.utils.timezone import now
 
 from core.models import Event
 from payments import settlement
+from payments.models import Discrepancy, DiscrepancyKind, Refund
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,3 +32,94 @@ def test_staff_have_chapa_asked_about_what_is_not_settled(payment, gateway):
     assert answer.status_code == 200
     assert "1 payments are being asked about" in answer.content.decode()
     assert [event.payload for event in Event.objects.filter(topic="payment.hinted")] == [{"tx_ref": payment.tx_ref}]
+
+
+def staff_with(*permissions: str) -> Client:
+    user = factories.user(is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def choose(client, model, action, row, **given):
+    return client.post(
+        reverse(f"admin:payments_{model}_changelist"),
+        {"action": action, "_selected_action": [str(row.pk)], **given},
+        follow=True,
+    )
+
+
+@pytest.fixture
+def paid(payment, gateway):
+    gateway.pay(payment)
+    return settlement.settle(tx_ref=payment.tx_ref, gateway=gateway, at=now())
+
+
+def test_a_refund_is_asked_for_on_a_page_of_its_own_with_a_reason(paid):
+    client = staff_with("view_payment", "request_refund")
+
+    asked = choose(client, "payment", "give_back", paid)
+    without = choose(client, "payment", "give_back", paid, confirmed="yes", amount="100.00")
+    done = choose(client, "payment", "give_back", paid, confirmed="yes", amount="100.00", reason="one bag was torn")
+
+    assert "all that can still be given back" in asked.content.decode()
+    assert "This field is required" in without.content.decode()
+    assert "the refund is asked for" in done.content.decode()
+    refund = Refund.objects.get()
+    assert (refund.amount, refund.reason, refund.status) == (Decimal("100.00"), "one bag was torn", "requested")
+    assert refund.requested_by.startswith("staff:")
+
+
+def test_a_refusal_is_shown_with_its_row(paid):
+    client = staff_with("view_payment", "request_refund")
+
+    done = choose(client, "payment", "give_back", paid, confirmed="yes", amount="900.01", reason="too much")
+
+    assert "900.00 ETB can be given back" in done.content.decode()
+    assert not Refund.objects.exists()
+
+
+def test_a_large_refund_waits_for_somebody_else(paid, settings):
+    settings.REFUND_APPROVAL_LIMIT = {"ETB": Decimal("500.00")}
+    finance = staff_with("view_payment", "view_refund", "request_refund", "approve_refund")
+    lead = staff_with("view_refund", "approve_refund")
+    choose(finance, "payment", "give_back", paid, confirmed="yes", reason="all of it")
+    refund = Refund.objects.get()
+    assert refund.status == "awaiting_approval"
+
+    own = choose(finance, "refund", "approve", refund, confirmed="yes")
+    assert "Somebody else has to approve" in own.content.decode()
+    choose(lead, "refund", "approve", refund, confirmed="yes")
+
+    refund.refresh_from_db()
+    assert (refund.status, refund.decided_by != refund.requested_by) == ("requested", True)
+
+
+def test_who_may_only_look_is_offered_no_decision(paid):
+    client = staff_with("view_payment", "view_refund", "view_discrepancy")
+
+    choose(client, "payment", "give_back", paid, confirmed="yes", reason="please")
+
+    assert not Refund.objects.exists()
+
+
+def test_a_discrepancy_is_resolved_with_a_reason_once(payment, gateway):
+    gateway.pay(payment, amount="800.00")
+    settlement.settle(tx_ref=payment.tx_ref, gateway=gateway, at=now())
+    discrepancy = Discrepancy.objects.get(kind=DiscrepancyKind.AMOUNT)
+    client = staff_with("view_discrepancy", "reconcile")
+
+    wrong = choose(
+        client, "discrepancy", "resolve", discrepancy, confirmed="yes", resolution="accept_theirs", reason="fine"
+    )
+    choose(
+        client, "discrepancy", "resolve", discrepancy, confirmed="yes", resolution="refund", reason="paid too little"
+    )
+    again = choose(client, "discrepancy", "resolve", discrepancy, confirmed="yes", resolution="refund", reason="again")
+
+    assert "Possible here: refund, not_received" in wrong.content.decode()
+    assert "It was resolved by staff:" in again.content.decode()
+    assert Refund.objects.get().amount == Decimal("800.00")
+    payment.refresh_from_db()
+    assert (payment.status, payment.settles_order) == ("succeeded", False)

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.timezone import now
 
 from core import outbox
-from core.admin import ReadOnlyAdmin, ReadOnlyInline
+from core.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, decision
+from core.money import CENT, Money
 from core.transactions import durable
+from payments import refunds
 from payments.flow import SETTLED
 from payments.models import Payment, PaymentHistory, WebhookEvent
+
+
+class RefundForm(ReasonForm):
+    """Without an amount, all that is left goes back."""
+
+    amount = forms.DecimalField(
+        max_digits=12,
+        decimal_places=2,
+        min_value=CENT,
+        required=False,
+        help_text="In the currency of the payment. Left empty: all that can still be given back.",
+    )
 
 
 class HistoryInline(ReadOnlyInline):
@@ -33,7 +49,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     date_hierarchy = "created_at"
     list_select_related = ("order",)
     inlines = (HistoryInline,)
-    actions = ("ask_chapa_now",)
+    actions = ("ask_chapa_now", "give_back")
 
     @admin.action(description="Ask Chapa now what became of the chosen payments", permissions=["view"])
     def ask_chapa_now(self, request: HttpRequest, chosen: QuerySet[Payment]) -> None:
@@ -45,6 +61,22 @@ class PaymentAdmin(ReadOnlyAdmin):
         self.message_user(
             request, f"{len(asked)} payments are being asked about; reload in a moment.", messages.SUCCESS
         )
+
+    @admin.action(description="Refund the chosen payments", permissions=["refund"])
+    @decision(RefundForm, title="Refund", done="the refund is asked for")
+    def give_back(self, request: HttpRequest, payment: Payment, given: dict[str, Any]) -> None:
+        amount = given["amount"]
+        refunds.request(
+            payment_id=payment.pk,
+            amount=Money(amount, (payment.captured or payment.total).currency) if amount is not None else None,
+            reason=given["reason"],
+            actor=actor(request),
+            once=None,
+            at=now(),
+        )
+
+    def has_refund_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("payments.request_refund")
 
 
 @admin.register(WebhookEvent)
