@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.utils.timezone import now
 
 from orders import lifecycle
-from payments import reconciliation, schedule, settlement
+from payments import reconciliation, refunds, schedule, settlement
 from payments.flow import PaymentStatus
-from payments.models import Payment
+from payments.gateway import Unavailable, Verdict
+from payments.models import Discrepancy, Payment, Refund
 from tests import factories
 from tests.gateways import FakeGateway
 
@@ -134,3 +136,113 @@ def test_money_that_comes_after_two_days_is_found(payment, gateway, order):
 
     payment.refresh_from_db()
     assert payment.status == PaymentStatus.SUCCEEDED
+
+
+# Money that arrived is looked at again
+
+
+@pytest.fixture
+def paid(payment, gateway):
+    gateway.pay(payment)
+    return settlement.settle(tx_ref=payment.tx_ref, gateway=gateway, at=now())
+
+
+def look(payment, gateway):
+    return reconciliation.look(tx_ref=payment.tx_ref, gateway=gateway, at=now())
+
+
+def found():
+    return [(each.kind, each.ours, each.theirs) for each in Discrepancy.objects.order_by("id")]
+
+
+def test_money_that_arrived_is_looked_at_after_an_hour_a_day_and_a_week(paid, gateway, settings):
+    looked_after = []
+    while paid.next_check_at is not None:
+        looked_after.append(paid.next_check_at - paid.completed_at)
+        make_due(paid)
+        sweep(gateway)
+        paid.refresh_from_db()
+
+    assert looked_after == [timedelta(hours=1), timedelta(days=1), timedelta(days=7)]
+    assert found() == []
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REFUNDED, Verdict.REVERSED, Verdict.FAILED, Verdict.NOT_FOUND])
+def test_money_taken_back_at_chapa_is_found_and_opened_once(paid, gateway, verdict):
+    gateway.say(paid, verdict)
+
+    look(paid, gateway)
+    look(paid, gateway)
+
+    assert found() == [("status", "succeeded", verdict.value)]
+    paid.refresh_from_db()
+    assert paid.status == PaymentStatus.SUCCEEDED  # a person decides what that means
+
+
+def test_an_amount_or_a_fee_that_chapa_reports_otherwise_later_is_found(paid, gateway):
+    gateway.pay(paid, amount="899.99")
+    said = gateway.said[paid.tx_ref]
+    gateway.said[paid.tx_ref] = replace(said, fee=said.fee * 2)
+
+    look(paid, gateway)
+
+    assert found() == [("amount", "900.00 ETB", "899.99 ETB"), ("fee", "1.00 ETB", "2.00 ETB")]
+
+
+def test_what_we_gave_back_ourselves_is_no_surprise(paid, gateway):
+    refund = refunds.request(payment_id=paid.pk, amount=None, reason="stale", actor="staff:1", once=None, at=now())
+    refunds.advance(refund_id=refund.pk, gateway=gateway, at=now())
+    gateway.say(paid, Verdict.REFUNDED)
+
+    look(paid, gateway)
+
+    assert found() == []
+
+
+def test_where_chapa_says_nothing_about_settled_money_we_look_again(paid, gateway):
+    def silence(tx_ref):
+        raise Unavailable("timeout", may_have_happened=True)
+
+    gateway.on_verify = silence
+    make_due(paid)
+
+    assert sweep(gateway) == 1
+
+    paid.refresh_from_db()
+    assert paid.next_check_at < now() + timedelta(minutes=2)
+    assert found() == []
+
+
+def test_a_refund_is_sent_by_the_sweep_when_its_task_was_lost(paid, gateway):
+    refund = refunds.request(payment_id=paid.pk, amount=None, reason="stale", actor="staff:1", once=None, at=now())
+
+    assert reconciliation.sweep_refunds(gateway=gateway, clock=now) == 1
+
+    refund.refresh_from_db()
+    assert refund.status == "submitted"
+    assert reconciliation.sweep_refunds(gateway=gateway, clock=now) == 0
+
+
+def test_one_poisoned_refund_does_not_stop_the_others(gateway):
+    made = []
+    for _ in range(3):
+        payment = factories.pending_payment(order=factories.order(), gateway=gateway)
+        gateway.pay(payment)
+        settlement.settle(tx_ref=payment.tx_ref, gateway=gateway, at=now())
+        made.append(
+            refunds.request(payment_id=payment.pk, amount=None, reason="x", actor="staff:1", once=None, at=now())
+        )
+    gives_back = gateway.refund
+
+    def poisoned(*, reference, **given):
+        if reference == made[1].reference:
+            raise ValueError("a bug")
+        return gives_back(reference=reference, **given)
+
+    gateway.refund = poisoned
+
+    assert reconciliation.sweep_refunds(gateway=gateway, clock=now) == 3
+
+    assert list(Refund.objects.order_by("created_at").values_list("status", flat=True)) == [
+        "submitted", "requested", "submitted",
+    ]  # fmt: skip

@@ -5,16 +5,17 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
 from core.models import Event
 from core.money import Currency, Money
 from orders import lifecycle
 from orders.models import Order
-from payments import settlement
+from payments import inquiry, ledger, settlement
 from payments.flow import PaymentStatus
 from payments.gateway import Mode, Refused, Unavailable, Verdict, Verification
-from payments.models import Payment, PaymentHistory
+from payments.models import Account, Discrepancy, JournalEntry, Payment, PaymentHistory, Refund
 from tests import factories
 from tests.gateways import HELD_UP, USED_BEFORE
 from tests.payments.test_checkout import raises, start
@@ -51,6 +52,23 @@ def test_money_that_matches_pays_the_order_in_one_go(order, payment, gateway):
     assert (settled.order.status, settled.order.payment_status) == ("paid", "succeeded")
     assert stock_of(order) == (8, 0)
     assert topics() == ["order.placed", "payment.opened", "order.paid", "payment.succeeded"]
+
+
+def booked(payment):
+    """What the journal says of a payment: account → amount, debits positive."""
+    entry = JournalEntry.objects.get(payment=payment, kind="capture")
+    return {line.account: f"{line.amount} {line.currency}" for line in entry.lines.all()}
+
+
+def test_what_was_taken_is_booked_once_with_chapas_fee_apart(payment, gateway):
+    gateway.pay(payment)
+
+    settle(payment, gateway)
+    settle(payment, gateway)
+
+    assert booked(payment) == {
+        Account.CLEARING: "899.00 ETB", Account.FEES: "1.00 ETB", Account.SALES: "-900.00 ETB",
+    }  # fmt: skip
 
 
 def test_settling_again_changes_nothing_and_asks_nobody(payment, gateway):
@@ -99,6 +117,50 @@ def test_money_that_differs_pays_nothing_and_waits_for_a_person(order, payment, 
     assert settled.order.payment_status == "mismatched"
     assert stock_of(order) == (10, 2)
     assert "order.paid" not in topics()
+    discrepancy = Discrepancy.objects.get()
+    assert (discrepancy.payment, discrepancy.status) == (payment, "open")
+    assert reason in discrepancy.detail
+
+
+@pytest.mark.parametrize(
+    ("lie", "kept"),
+    [
+        ({"paid": birr("899.99")}, {"chapa:clearing": "898.99 ETB", "chapa:fees": "1.00 ETB"}),
+        ({"paid": Money(Decimal("9.00"), Currency.USD)}, {"chapa:clearing": "8.00 USD", "chapa:fees": "1.00 USD"}),
+        ({"paid": birr("0.00")}, {}),
+        ({"paid": birr("-900.00")}, {}),
+        ({"paid": None}, {}),
+        ({"mode": Mode.LIVE}, {}),
+        ({"tx_ref": "nx-other"}, {}),
+    ],
+)
+def test_mismatched_money_is_booked_as_the_customers_only_where_it_surely_came(payment, gateway, lie, kept):
+    gateway.pay(payment, **lie)
+
+    settle(payment, gateway)
+
+    booked_now = {account: str(money) for (account, _), money in ledger.balances().items()}
+    booked_now.pop(Account.UNAPPLIED, None)
+    assert booked_now == kept
+
+
+def test_a_persons_last_word_is_not_asked_about_again(payment, gateway):
+    Payment.objects.filter(pk=payment.pk).update(status="failed", decided_by="staff:1")
+    gateway.pay(payment)
+
+    assert settle(payment, gateway).status == PaymentStatus.FAILED
+    assert gateway.asked("verify") == 0
+
+
+def test_surplus_waits_for_a_person_where_the_shop_wants_it(payment, gateway, settings):
+    settings.SURPLUS_POLICY = "person"
+    gateway.pay(payment, amount="950.00")
+
+    settle(payment, gateway)
+
+    assert not Refund.objects.exists()
+    discrepancy = Discrepancy.objects.get()
+    assert (discrepancy.kind, discrepancy.ours, discrepancy.theirs) == ("surplus", "900.00 ETB", "950.00 ETB")
 
 
 def test_more_money_than_asked_pays_and_the_surplus_is_kept_apart(payment, gateway):
@@ -109,6 +171,9 @@ def test_more_money_than_asked_pays_and_the_surplus_is_kept_apart(payment, gatew
     assert (settled.status, settled.captured_amount) == (PaymentStatus.SUCCEEDED, Decimal("900.01"))
     assert settled.order.status == "paid"
     assert topics()[-1] == "refund.requested"
+    refund = Refund.objects.get()
+    assert (refund.cause, refund.amount, refund.from_unapplied) == ("surplus", Decimal("0.01"), Decimal("0.01"))
+    assert booked(payment)[Account.UNAPPLIED] == "-0.01 ETB"
 
 
 def test_money_for_a_cancelled_order_is_kept_apart_for_refund(order, payment, gateway):
@@ -467,10 +532,17 @@ def test_settling_inside_a_transaction_is_a_bug(payment, gateway):
         settle(payment, gateway)
 
 
-def test_the_database_part_of_settling_takes_few_statements(payment, gateway, django_assert_max_num_queries):
+def test_the_database_part_of_settling_takes_twelve_statements_and_one_commit(payment, gateway):
     gateway.pay(payment)
-    with django_assert_max_num_queries(15):
-        settlement.settle(tx_ref=payment.tx_ref, gateway=gateway, at=now())
+    payment = settlement.find(tx_ref=payment.tx_ref)
+    found = inquiry.ask(payment=payment, gateway=gateway, at=now())
+
+    with CaptureQueriesContext(connection) as captured:
+        settlement.record(payment=payment, finding=found, at=now())
+
+    sent = [query["sql"] for query in captured.captured_queries]
+    assert len([statement for statement in sent if statement != "COMMIT"]) <= 12, sent
+    assert sent.count("COMMIT") == 1
 
 
 def test_the_payments_history_is_a_path_through_the_flow(payment, gateway):
