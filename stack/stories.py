@@ -194,6 +194,85 @@ def the_broker_is_away(playground: Playground) -> None:
     playground.tell(f"Nothing was lost: paid and told {time.monotonic() - back_at:.1f} s later.")
 
 
+def a_second_payment_goes_back(playground: Playground) -> None:
+    shopper = Shopper(playground)
+    shopper.places_an_order(sku="CRAFT-JEBE-01", quantity=1)
+    shopper.starts_to_pay()
+    first = shopper.payment["tx_ref"]
+    control(playground, f"/transactions/{first}/fail", {"attempt_only": False, "webhook": True})
+
+    def failed_try() -> bool:
+        shopper.starts_to_pay(expect=None)
+        return bool(shopper.payment["tx_ref"] != first)
+
+    playground.eventually(failed_try, what="a second attempt after the first one failed")
+    shopper.pays_on_chapas_page()
+    shopper.waits_until("paid")
+    playground.tell("The first try failed at Chapa, the second paid the order.")
+    control(playground, f"/transactions/{first}/pay", {"force": True})
+    playground.tell("Then the first one succeeds after all, at Chapa: the shopper has paid twice.")
+    refund = _refund_at_chapa(playground, first)
+    playground.expect(refund["refunding"] == shopper.order["total"], otherwise=f"Chapa's books say {refund}")
+    playground.tell(f"Kept apart, and a refund of {refund['refunding']} ETB is at Chapa without anybody asking.")
+    _arrives_at_the_customer(playground, first)
+    playground.eventually(lambda: shopper.mails() == 2, what="the mail that says so", seconds=60)
+    playground.expect(shopper.looks()["status"] == "paid", otherwise=f"the order is {shopper.order}")
+    playground.tell("It has arrived, and only then the shopper was told. The order stays paid, once.")
+
+
+def a_worker_is_killed_while_settling(playground: Playground) -> None:
+    shopper = Shopper(playground)
+    shopper.places_an_order(sku="SPICE-MITM-100", quantity=1)
+    shopper.starts_to_pay()
+    tx_ref = shopper.payment["tx_ref"]
+    control(
+        playground,
+        "/faults",
+        {
+            "kind": "hang", "match": {"route": "verify", "tx_ref": tx_ref}, "times": 1, "when": "after",
+            "params": {"seconds": 20},
+        },
+    )  # fmt: skip
+    control(playground, f"/transactions/{tx_ref}/pay", {"callback": False})
+
+    def is_asking() -> bool:
+        seen = requests.get(
+            f"{playground.sandbox_url}/control/requests", params={"route": "verify", "tx_ref": tx_ref}, timeout=20
+        )
+        return bool(seen.json()["count"])
+
+    playground.eventually(is_asking, what="a worker asking Chapa about the payment")
+    pid = playground.system.kill(name="worker")
+    killed_at = time.monotonic()
+    playground.expect(shopper.looks()["status"] == "awaiting_payment", otherwise="it was settled before the kill")
+    playground.tell(
+        f"The worker (process {pid}) was killed with SIGKILL while it was settling: Chapa has the money, we"
+    )
+    playground.tell("have written nothing yet.")
+    shopper.waits_until("paid", seconds=90)
+    playground.tell(f"A new worker found the payment again: paid {time.monotonic() - killed_at:.1f} s later.")
+    playground.eventually(lambda: shopper.mails() >= 1, what="the confirmation mail", seconds=60)
+    settling = [attempt for attempt in shopper.attempts() if attempt["settles_order"]]
+    playground.expect(len(settling) == 1, otherwise=f"{len(settling)} payments settle the order")
+    playground.expect(shopper.mails() == 1, otherwise=f"{shopper.mails()} mails were sent")
+    playground.tell("One payment, one mail.")
+
+
+def _refund_at_chapa(playground: Playground, tx_ref: str) -> dict[str, str]:
+    """What Chapa's books say of a payment, as soon as some of it is on its way back."""
+    playground.eventually(
+        lambda: chapas_books(playground)[tx_ref]["refunding"] != "0", what="a refund at Chapa", seconds=60
+    )
+    return chapas_books(playground)[tx_ref]
+
+
+def _arrives_at_the_customer(playground: Playground, tx_ref: str) -> None:
+    """Days pass at Chapa, and the refund of a payment arrives."""
+    shown = requests.get(f"{playground.sandbox_url}/control/transactions/{tx_ref}", timeout=20).json()
+    for refund in shown["transaction"]["refunds"]:
+        control(playground, f"/refunds/{refund['ref_id']}/refunded", {})
+
+
 STORIES: Sequence[Story] = (
     Story(number=0, title="The system is up", play=the_system_is_up),
     Story(number=1, title="An order is paid", play=an_order_is_paid),
@@ -203,4 +282,15 @@ STORIES: Sequence[Story] = (
     Story(number=5, title="A hundred copies of one webhook", play=a_hundred_copies),
     Story(number=6, title="The shopper never pays", play=the_shopper_never_pays),
     Story(number=7, title="The broker is away while a payment succeeds", play=the_broker_is_away, breaks=("valkey",)),
+    Story(
+        number=8,
+        title="One order is paid twice, and the second payment goes back by itself",
+        play=a_second_payment_goes_back,
+    ),
+    Story(
+        number=11,
+        title="A worker is killed in the middle of a settlement",
+        play=a_worker_is_killed_while_settling,
+        breaks=("worker",),
+    ),
 )
