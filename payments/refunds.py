@@ -237,10 +237,12 @@ def due(*, limit: int = 500) -> list[UUID]:
 
 
 def look_soon(*, payment_id: UUID) -> list[UUID]:
-    """Chapa says that something happened to a payment's refunds: those that are under way, or done, are due now."""
-    watched = Refund.objects.filter(
-        payment_id=payment_id, status__in=[*REFUND_UNDER_WAY, RefundStatus.SUCCEEDED], sends__gt=0
-    ).exclude(cause=RefundCause.OUTSIDE)
+    """Chapa says that something happened to a payment's refunds: those that it may know of are due now.
+
+    Not one that is being sent for the first time: whoever sends it is about to hear of it.
+    """
+    heard_of = [RefundStatus.SUBMITTED, RefundStatus.UNKNOWN, RefundStatus.SUCCEEDED]
+    watched = Refund.objects.filter(payment_id=payment_id, status__in=heard_of).exclude(cause=RefundCause.OUTSIDE)
     watched.update(next_check_at=Now())
     return list(watched.values_list("pk", flat=True))
 
@@ -269,7 +271,6 @@ def _send(refund: Refund, *, gateway: PaymentGateway, at: datetime) -> None:
             return
         locked.sends += 1
         locked.save(update_fields=["sends"])
-    sends = locked.sends
     receipt, refusal, silence = None, None, None
     try:
         crashpoint("refund.sent")
@@ -286,12 +287,13 @@ def _send(refund: Refund, *, gateway: PaymentGateway, at: datetime) -> None:
         silence = unavailable
     with durable("refund.answer"):
         locked, order = _locked(refund.pk)
-        if locked.state not in {RefundStatus.REQUESTED, RefundStatus.UNKNOWN}:
-            return  # somebody found out in the meantime
-        if receipt is not None:
+        if receipt is not None and locked.state in REFUND_UNDER_WAY:
             repayments.taken(refund=locked, order=order, receipt=receipt, at=at)
+        elif locked.state not in {RefundStatus.REQUESTED, RefundStatus.UNKNOWN}:
+            pass  # somebody found out in the meantime
         elif refusal is not None:
-            repayments.refused(refund=locked, order=order, refusal=refusal, is_first=sends == 1, at=at)
+            # The count as it is now: while this process stood still, another may have sent it and been heard.
+            repayments.refused(refund=locked, order=order, refusal=refusal, is_first=locked.sends == 1, at=at)
         elif silence is not None and not silence.may_have_happened:
             locked.sends -= 1  # nothing went out
             repayments.wait(locked, at=at, note=f"Chapa unreachable: {silence}")

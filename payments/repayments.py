@@ -68,7 +68,7 @@ def decide(*, refund: Refund, order: Order, actor: str, at: datetime) -> None:
 
 def taken(*, refund: Refund, order: Order, receipt: RefundReceipt, at: datetime) -> None:
     """Chapa has it."""
-    refund.gateway_reference = receipt.reference or None
+    refund.gateway_reference = receipt.reference or refund.gateway_reference
     refund.gateway_said = receipt.said[:40]
     if receipt.amount is not None and receipt.amount != refund.total:
         discrepancies.found(
@@ -80,7 +80,9 @@ def taken(*, refund: Refund, order: Order, receipt: RefundReceipt, at: datetime)
             refund=refund,
             at=at,
         )
-    if refund.state is not RefundStatus.SUBMITTED:
+    if refund.state is RefundStatus.SUBMITTED:
+        refund.save(update_fields=["gateway_reference", "gateway_said"])
+    else:
         refund.checks = 0
         refund.next_check_at = schedule.next_refund_look(checks=refund.checks, at=at)
         refund.move_to(RefundStatus.SUBMITTED, at=at)
