@@ -40,7 +40,15 @@ _SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-_THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+# The tests' cluster serves several workers at once, each of which may start fifty threads; and on a loaded machine the
+# backends of the last fifty may not have gone when the next come.
+_THROW_AWAY = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "max_connections": "500",
+}
 
 
 class Postgres:

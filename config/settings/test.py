@@ -26,13 +26,24 @@ os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:8003/1")
 from config.settings.base import *  # noqa: F403 - the fixed values must be in place first
 from config.settings.base import DATABASES, ENVIRONMENT
 
+# A slow machine is no busy database: what production gives up after seconds, a test waits for. A test of giving up
+# says on its own connection how soon (`SET statement_timeout`).
+_PATIENCE_MS = 120_000
+DATABASES["default"]["OPTIONS"] = {
+    "connect_timeout": _PATIENCE_MS // 1000,
+    "options": (
+        f"-c statement_timeout={_PATIENCE_MS} -c lock_timeout={_PATIENCE_MS} "
+        f"-c idle_in_transaction_session_timeout={_PATIENCE_MS} "
+        "-c nexus.may_truncate=on"  # how a test cleans up
+    ),
+}
+
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-DATABASES["default"]["OPTIONS"]["options"] += " -c nexus.may_truncate=on"  # how a test cleans up
 STATIC_ROOT = None  # found where they lie
 WHITENOISE_USE_FINDERS = True
 
