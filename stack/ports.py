@@ -14,6 +14,8 @@ _BLOCK = 4
 # Below the range from which the system hands out ports to outgoing connections (Linux 32768, macOS 49152): one of
 # those could take a neighbour between our look and the server's start.
 _FREE_FROM, _FREE_TO = 20000, 32000
+_claims: list[socket.socket] = []
+"""Of the blocks that this process was given; the system ends them with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +83,29 @@ def refuse_busy(*, wanted: Iterable[tuple[int, str, str]]) -> None:
 
 
 def free_block() -> Ports:
-    """Four neighbouring ports that are free now, for a system beside the one that a person runs.
+    """Four neighbouring free ports, for a system beside the one that a person runs. Nobody else gets the same four
+    while this process lives, so they are still free when its servers start, and start again.
 
     :raises PortBusy: after many tries there were none.
     """
+    draw = random.SystemRandom()  # not the shared one, which may be seeded, so that two processes draw alike
     for _ in range(200):
-        first = random.randrange(_FREE_FROM, _FREE_TO, _BLOCK)  # noqa: S311  no secret, only apart from other runs
-        if all(is_free(first + step) for step in range(_BLOCK)):
+        first = draw.randrange(_FREE_FROM, _FREE_TO, _BLOCK)
+        # The claim comes first: even a look at a port takes it, for a moment, from the server that begins to listen.
+        if _claim(first) and all(is_free(first + step) for step in range(_BLOCK)):
             return Ports(web=first, sandbox=first + 1, postgres=first + 2, valkey=first + 3)
     raise PortBusy(f"There are no {_BLOCK} free neighbouring ports between {_FREE_FROM} and {_FREE_TO}.")
+
+
+def _claim(first: int) -> bool:
+    """Say to every other process that draws that the block is taken: by the UDP port of its number, which no server of
+    ours uses, and which is free again however this process ends.
+    """
+    claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        claim.bind(("127.0.0.1", first))
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True

@@ -1,11 +1,16 @@
 """Which ports are taken, and what is said when they are not free."""
 
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from stack import ports
 from stack.errors import PortBusy, StackError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_one_number_is_chosen_and_the_others_are_its_neighbours() -> None:
@@ -52,6 +57,15 @@ def test_a_block_of_free_ports_is_one_that_servers_can_listen_on() -> None:
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             server.bind(("127.0.0.1", port))
             server.listen()
+
+
+def test_a_block_belongs_to_one_process_while_it_lives() -> None:
+    """Also before its servers listen, and between their end and their next start."""
+    block = ports.free_block()
+    draw_from_it = "import sys; from stack import ports; ports._FREE_FROM, ports._FREE_TO = map(int, sys.argv[1:]);"
+    command = [sys.executable, "-c", f"{draw_from_it} ports.free_block()", str(block.web), str(block.web + 4)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "PortBusy" in done.stderr, done
 
 
 def test_the_number_of_workers_must_make_sense() -> None:
