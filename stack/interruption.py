@@ -2,11 +2,12 @@
 
 import contextlib
 import signal
-import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LOOK_SECONDS = 0.05
 
 
 class Interruption:
@@ -14,21 +15,25 @@ class Interruption:
 
     def __init__(self) -> None:
         self.on_impatience: Callable[[], None] = lambda: None
-        self._wanted = threading.Event()
+        # A plain flag, because signals set it: an Event has a lock, which the line that a signal interrupts may hold.
+        self._wanted = False
 
     def is_wanted(self) -> bool:
         """Whether the end was asked for."""
-        return self._wanted.is_set()
+        return self._wanted
 
     def wait(self, *, seconds: float) -> bool:
         """Wait until the end is asked for, for ``seconds`` at most; returns whether it was."""
-        return self._wanted.wait(seconds)
+        give_up_at = time.monotonic() + seconds
+        while not self._wanted and (left := give_up_at - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_SECONDS))
+        return self._wanted
 
     def ask(self) -> None:
         """Ask for the end; asking again makes it a hurry."""
-        if self._wanted.is_set():
+        if self._wanted:
             self.on_impatience()
-        self._wanted.set()
+        self._wanted = True
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
