@@ -117,7 +117,7 @@ class Postgres:
             *("--no-instructions", "--locale=C", *([] if self.durable else ["--no-sync"])),
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
         ]
-        code, output = run_to_end(spec=self._spec(command), seconds=60)
+        code, output = run_to_end(spec=self._spec(command), seconds=120)
         if code != 0:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise NotReady(f"initdb could not make a cluster in {data.parent} (exit code {code}):\n{output}")

@@ -20,7 +20,7 @@ def is_given(env: Mapping[str, str], name: str) -> bool:
     return bool(env.get(name, "").strip())
 
 
-def start(*, server: Server, log: Path, seconds: float = 20) -> Child:
+def start(*, server: Server, log: Path, seconds: float = 60) -> Child:
     """Prepare ``server``, start it and wait until it answers. Call it from a thread that outlives the server.
 
     :raises NotReady: it ended or did not answer within ``seconds``; the message shows the end of its log.

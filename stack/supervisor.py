@@ -27,7 +27,7 @@ _LOG_BYTES = 10_000_000  # per file; one older file is kept
 _LINE_BYTES = 64_000
 _REMEMBERED_LINES = 60
 _HURRY_SECONDS = 3.0
-_LAST_LINES_SECONDS = 0.5  # for what a dead child still has in its pipe
+_LAST_LINES_SECONDS = 10.0  # for what a dead child still has in its pipe; its end is seen at once unless we are starved
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,8 @@ from stack.terminal import Terminal
 from stack.valkey import Valkey
 
 PREPARE_SECONDS = 120.0
-READY_SECONDS = 60.0
-_SERVER_SECONDS = 30.0
+READY_SECONDS = 120.0
+_SERVER_SECONDS = 60.0
 _CRASHES_WHILE_WAITING = 3  # a child that crashes so often while it is waited for will not come up
 _LINGERING_SECONDS = 15.0  # how long what a killed stack left may take to end
 
