@@ -26,7 +26,7 @@ def screen() -> io.StringIO:
 
 @pytest.fixture
 def supervisor(folder: Path, screen: io.StringIO) -> Iterator[Supervisor]:
-    """A supervisor that loses patience early."""
-    policy = RestartPolicy(steady_seconds=1.0, first_delay=0.01, longest_delay=0.05, give_up_after=4)
+    """A supervisor that loses patience early. No child is steady here: to start one may take a loaded machine long."""
+    policy = RestartPolicy(steady_seconds=3600, first_delay=0.01, longest_delay=0.05, give_up_after=4)
     with Supervisor(logs=folder / "log", terminal=Terminal(out=screen), policy=policy) as made:
         yield made

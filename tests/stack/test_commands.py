@@ -66,20 +66,23 @@ class Started:
         return text in "".join(self.shown)
 
     def end(self) -> str:
-        self.process.wait(timeout=60)
-        self._reader.join(timeout=10)
+        self.process.wait(timeout=120)
+        self._reader.join(timeout=60)
         return "".join(self.shown)
+
+    def __enter__(self) -> "Started":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.end()
 
 
 @pytest.fixture
 def started(alone: ports.Ports, project: Path) -> Iterator[Started]:
-    run = Started(project, "run")
-    try:
+    with Started(project, "run") as run:
         eventually(lambda: run.shows("Ctrl-C stops everything") or run.process.poll() is not None, what="the welcome")
         yield run
-    finally:
-        run.process.kill()
-        run.end()
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -105,38 +108,37 @@ def test_kill_minus_nine_leaves_nobody_and_the_next_start_finds_the_data(
 ) -> None:
     started.process.kill()
     started.end()
-    again = Started(project, "run", "--check")
-    assert "Nexus is ready" in again.end()
-    assert again.process.returncode == 0
+    with Started(project, "run", "--check") as again:
+        assert "Nexus is ready" in again.end()
+        assert again.process.returncode == 0
 
 
 def test_a_part_that_is_given_up_ends_run_with_its_words(started: Started, project: Path) -> None:
     (project / "manage.py").write_text("raise SystemExit('broken for good')", encoding="ascii")
-    relay = next(pid for pid in sessions.every_pid() if runs(pid, project, "relay"))
-    os.kill(relay, signal.SIGKILL)
+    os.kill(the_one_that_runs(project, "relay"), signal.SIGKILL)
     shown = started.end()
     assert started.process.returncode == 1
     assert "it is given up" in shown
     assert "broken for good" in shown
 
 
-def runs(pid: int, project: Path, word: str) -> bool:
-    try:
-        where, what = Path(f"/proc/{pid}/cwd").readlink(), Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-    return where == project and word.encode() in what and is_alive(pid)
+def the_one_that_runs(project: Path, word: str) -> int:
+    def runs(pid: int) -> bool:
+        try:
+            where, what = Path(f"/proc/{pid}/cwd").readlink(), Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False
+        return where == project and word.encode() in what and is_alive(pid)
+
+    return eventually(lambda: next((pid for pid in sessions.every_pid() if runs(pid)), 0), what=word)
 
 
 def test_interrupting_the_start_is_no_error_with_a_traceback(alone: ports.Ports, project: Path) -> None:
     (project / "health.json").write_text('{"status": "degraded", "degraded": ["worker"]}', encoding="ascii")
-    run = Started(project, "run", "--quiet")
-    try:
+    with Started(project, "run", "--quiet") as run:
         eventually(lambda: run.shows("waiting for worker"), what="waiting")
         run.process.send_signal(signal.SIGINT)
         shown = run.end()
-    finally:
-        run.process.kill()
     assert run.process.returncode == 130
     assert "Traceback" not in shown
 

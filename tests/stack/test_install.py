@@ -29,7 +29,7 @@ def install(programs: Path, venv: Path, **env: str) -> "subprocess.CompletedProc
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
 
 
@@ -98,6 +98,6 @@ def test_uv_itself_is_installed_in_the_locked_version_with_its_hashes(programs: 
 
 @pytest.mark.skipif(not os.access("/usr/bin/make", os.X_OK), reason="make is not installed")
 def test_make_alone_lists_the_targets_and_runs_nothing() -> None:
-    done = subprocess.run(["/usr/bin/make"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(["/usr/bin/make"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
     for target in ("setup", "run", "demo", "test", "check", "fmt", "lock"):
         assert f"make {target} " in done.stdout

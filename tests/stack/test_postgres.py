@@ -119,7 +119,7 @@ def test_an_orphan_of_the_last_stack_is_seen_off_before_the_next_start(postgres:
     os.kill(orphan.pid, signal.SIGINT)  # as its leash does when we are killed
     child = start(postgres, folder)
     try:
-        assert not is_alive(orphan.pid)
+        eventually(lambda: not is_alive(orphan.pid), what="the orphan's end, whose pid file is gone before it")
         assert ask(postgres, "SELECT 1") == [(1,)]
     finally:
         child.stop()
@@ -147,7 +147,15 @@ def test_its_end_is_told_with_the_last_lines_of_its_log(postgres: Postgres, fold
         start(postgres, folder)
 
 
-def test_silence_is_told_and_the_server_ended(postgres: Postgres, folder: Path) -> None:
+class Silent(Postgres):
+    """However quick it is with its start."""
+
+    def is_ready(self) -> bool:
+        return False
+
+
+def test_silence_is_told_and_the_server_ended(folder: Path) -> None:
+    postgres = Silent(home=folder / "postgres", port=ports.free_block().postgres, durable=False)
     with pytest.raises(NotReady, match="does not answer after 0 s"):
         servers.start(server=postgres, log=folder / "postgres.log", seconds=0)
     assert eventually(lambda: not servers_on(postgres), what="the server's end")

@@ -33,8 +33,8 @@ def test_what_is_borrowed_works_and_is_gone_afterwards() -> None:
 def test_a_redis_database_in_use_is_never_borrowed() -> None:
     with real_servers._empty_redis("redis://127.0.0.1:6379") as first:
         theirs = redis.Redis.from_url(first)
-        theirs.delete("nexus-borrowed")
         theirs.set("a-key-of-somebody-else", "value")
+        theirs.delete("nexus-borrowed")  # last, so that nobody who borrows at this moment finds it empty
         with real_servers._empty_redis("redis://127.0.0.1:6379") as second:
             assert second != first
         assert theirs.keys() == [b"a-key-of-somebody-else"]

@@ -29,7 +29,7 @@ PARENT = (
 )
 
 
-def python(name: str, code: str, *arguments: str, stop_seconds: float = 10.0) -> ChildSpec:
+def python(name: str, code: str, *arguments: str, stop_seconds: float = 60.0) -> ChildSpec:
     return ChildSpec(
         name=name,
         command=[sys.executable, "-S", "-c", code, *arguments],
@@ -103,7 +103,7 @@ def test_a_killed_child_takes_its_descendants_with_it_and_comes_back(supervisor:
 
 
 def test_a_child_may_be_killed_on_purpose_as_often_as_one_likes(supervisor: Supervisor) -> None:
-    supervisor.start(spec=python("worker", DEAF))
+    supervisor.start(spec=python("worker", DEAF, stop_seconds=0.1))
     for _ in range(6):
         before = supervisor.kill(name="worker")
         eventually(lambda before=before: supervisor.pid(name="worker") not in {None, before}, what="its return")
@@ -189,7 +189,7 @@ def test_each_line_carries_its_speakers_name_on_the_screen_and_not_in_the_log(
 ) -> None:
     supervisor.run_to_end(
         spec=python("prepare", r"import sys; sys.stdout.buffer.write('አበባ\nlast'.encode())"),
-        seconds=20,
+        seconds=60,
         interrupted=lambda: False,
     )
     assert "prepare | አበባ\nprepare | last\n" in screen.getvalue()
@@ -199,7 +199,7 @@ def test_each_line_carries_its_speakers_name_on_the_screen_and_not_in_the_log(
 def test_a_command_that_fails_or_is_late_or_interrupted_is_told(supervisor: Supervisor) -> None:
     fails = python("prepare", "raise SystemExit('no such table')")
     with pytest.raises(NotReady, match=r"prepare ended with code 1(.|\n)*no such table"):
-        supervisor.run_to_end(spec=fails, seconds=20, interrupted=lambda: False)
+        supervisor.run_to_end(spec=fails, seconds=60, interrupted=lambda: False)
     with pytest.raises(NotReady, match=r"did not end within 0.1 s(.|\n)*printed nothing"):
         supervisor.run_to_end(
             spec=python("late", "import time; time.sleep(600)"), seconds=0.1, interrupted=lambda: False
@@ -225,7 +225,7 @@ def test_what_cannot_be_started_at_all_is_told(supervisor: Supervisor) -> None:
 def test_a_program_that_is_missing_is_told_by_its_name(supervisor: Supervisor) -> None:
     missing = ChildSpec(name="web", command=["/does/not/exist"])
     with pytest.raises(NotReady, match="/does/not/exist: No such file or directory"):
-        supervisor.run_to_end(spec=missing, seconds=20, interrupted=lambda: False)
+        supervisor.run_to_end(spec=missing, seconds=60, interrupted=lambda: False)
 
 
 def test_a_log_that_cannot_be_written_is_told(supervisor: Supervisor, folder: Path) -> None:
