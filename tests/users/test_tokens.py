@@ -56,7 +56,7 @@ WRONG = {
     "no password": lambda claims: signed({name: value for name, value in claims.items() if name != "hash_password"}),
     "a changed signature": lambda claims: signed(claims)[:-4] + "AAAA",
     "a payload of our own": lambda claims: ".".join(
-        [*signed(claims | {"user_id": "1"}).split(".")[:2], signed(claims).split(".")[2]]
+        [*signed(claims | {"user_id": "987654321"}).split(".")[:2], signed(claims).split(".")[2]]
     ),
     "rubbish": lambda claims: "rubbish",
     "not ascii": lambda claims: "ቁልፍ".encode().decode("latin-1"),
