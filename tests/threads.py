@@ -12,6 +12,8 @@ from typing import Any
 import psycopg2
 from django.db import connections
 
+from tests.stack.eventually import eventually
+
 LIMIT_SECONDS = 60
 
 
@@ -101,6 +103,23 @@ def when_somebody_waits_for_a_lock(then: Callable[[], None]) -> threading.Thread
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     return watcher
+
+
+def await_the_farewell_of(application: str) -> None:
+    """Return when PostgreSQL has noticed that a process, which had this `PGAPPNAME`, is dead: it keeps its locks until
+    then.
+    """
+
+    def sessions() -> int:
+        other = psycopg2.connect(**_login())
+        try:
+            with other.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [application])
+                return int(cursor.fetchone()[0])
+        finally:
+            other.close()
+
+    eventually(lambda: sessions() == 0, what=f"the end of the sessions of {application}")
 
 
 def _login() -> dict[str, Any]:

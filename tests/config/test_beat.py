@@ -11,6 +11,7 @@ from django.conf import settings
 
 from config.beat import LEADER_LOCK, RETRY_SECONDS, LeaderScheduler
 from core import health
+from tests.stack.eventually import eventually
 
 # They compete for one lock on one database, so under xdist they run in one worker.
 pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("beat")]
@@ -63,7 +64,7 @@ def holder() -> int | None:
 def terminate(pid: int) -> None:
     connected = psycopg2.connect(settings.DATABASE_DIRECT_URL)
     try:
-        connected.cursor().execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        connected.cursor().execute("SELECT pg_terminate_backend(%s, 60000)", [pid])
     finally:
         connected.close()
 
@@ -93,6 +94,7 @@ def test_a_leader_that_closes_leaves_the_lead_at_once(new_beat):
     first, second = new_beat(), new_beat()
     first.tick()
     first.close()
+    eventually(lambda: holder() is None, what="PostgreSQL hears of it")
 
     second.tick()
 

@@ -19,7 +19,7 @@ from core.idempotency import (
 from core.models import IdempotencyKey
 from core.transactions import durable
 from tests.factories import once
-from tests.threads import Gate
+from tests.threads import Gate, await_the_farewell_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -135,13 +135,14 @@ def test_a_process_killed_in_between_leaves_nothing_in_progress(environment):
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env=environment | {"CRASH_AT": "test.before_commit:1:kill"},
+        env=environment | {"CRASH_AT": "test.before_commit:1:kill", "PGAPPNAME": "killed-in-between"},
         cwd=settings.BASE_DIR,
         capture_output=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    await_the_farewell_of("killed-in-between")
 
     assert not IdempotencyKey.objects.exists()
     answer(once(key="k"))

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 
 import pytest
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.utils.timezone import now
 
 from notifications import channels, delivery, dispatch
 from notifications.models import Notification
+from tests import threads
 from tests.notifications import stories
 from tests.notifications.mail_server import MailServer
 
@@ -26,14 +28,22 @@ def worker(notification: Notification, server: MailServer, *, crash_at: str) -> 
     url = (
         f"postgres://{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
     )
+    name = f"worker-{uuid.uuid4().hex}"
     done = subprocess.run(
         [sys.executable, "-m", "tests.notifications.deliver_in_a_process", str(notification.pk), str(server.port)],
         cwd=settings.BASE_DIR,
-        env=os.environ | {"DATABASE_URL": url, "CRASH_AT": crash_at, "DJANGO_SETTINGS_MODULE": "config.settings.test"},
+        env=os.environ
+        | {
+            "DATABASE_URL": url,
+            "CRASH_AT": crash_at,
+            "DJANGO_SETTINGS_MODULE": "config.settings.test",
+            "PGAPPNAME": name,
+        },
         capture_output=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
+    threads.await_the_farewell_of(name)
     return done.returncode
 
 

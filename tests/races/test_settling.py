@@ -16,6 +16,7 @@ from payments.models import Payment, PaymentHistory, Refund, RefundCause, Webhoo
 from tests import factories, threads
 from tests.gateways import FakeGateway
 from tests.payments.test_webhooks import body_for, signed
+from tests.stack.eventually import eventually
 
 # In one worker: fifty connections here and fifty there are more than a server of the tests allows.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("races")]
@@ -133,8 +134,7 @@ def test_paying_and_expiring_at_once_never_sell_twice(gateway, first):
         verified.wait_for_arrival()
         if first == "pay":
             verified.open()
-            while not Order.objects.filter(pk=order.pk, status="paid").exists():
-                pass
+            eventually(Order.objects.filter(pk=order.pk, status="paid").exists, what="the payment")
         expired = lifecycle.expire(number=order.number, at=over)
         verified.open()
         return expired
