@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from django.db import connection
@@ -27,16 +29,17 @@ HELD = [
 ]
 
 
-@pytest.fixture
-def _impatient(transactional_db):
+@contextmanager
+def impatient() -> Iterator[None]:
     """This connection gives up soon, as one that the server ends for its statement's length."""
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = %s", [PATIENCE_MS])
-    yield
-    connection.close()
+    try:
+        yield
+    finally:
+        connection.close()
 
 
-@pytest.mark.usefixtures("_impatient")
 @pytest.mark.parametrize(("method", "template", "table", "status"), HELD)
 def test_a_busy_database_is_a_503_that_is_forgotten(sender, problem, method, template, table, status):
     call = next(call for call in CALLS if (call.method, call.template) == (method, template))
@@ -44,7 +47,7 @@ def test_a_busy_database_is_a_503_that_is_forgotten(sender, problem, method, tem
     headers = call.headers(sender.scene)
     before = scenes.contents()
 
-    with holding_table(table):
+    with holding_table(table), impatient():
         refused = sender.send(call, raw=raw, headers=headers)
 
     problem(refused, status=503, code="busy")

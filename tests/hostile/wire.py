@@ -18,7 +18,7 @@ from typing import Any, Final
 from stack import ports
 from tests.stack.eventually import eventually
 
-PATIENCE_SECONDS: Final = 15.0
+PATIENCE_SECONDS: Final = 60.0
 _NO_BODY: Final = {204, 304}
 
 
@@ -120,7 +120,9 @@ class Server:
             return False
 
     def said(self) -> str:
-        return self.log.read_text(encoding="utf-8", errors="strict")
+        """Its output so far, but for a line that it is still writing."""
+        text = self.log.read_text(encoding="utf-8", errors="strict")
+        return text[: text.rfind("\n") + 1]
 
 
 @contextlib.contextmanager
@@ -136,15 +138,15 @@ def serving(*, root: Path, env: Mapping[str, str], log: Path) -> Iterator[Server
         process = subprocess.Popen([sys.executable, *words], cwd=root, env=dict(env), stdout=out, stderr=out)
     server = Server(port=port, log=log, process=process)
     try:
-        eventually(server.is_up, what="the server answers", seconds=60)
+        eventually(server.is_up, what="the server answers", seconds=120)
         yield server
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(20)
+            process.wait(60)
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ class MailServer:
         self.recipients: list[str] = []
         self.script: dict[str, str] = {}
         self.conversations = 0
-        self._controller = _OnAFreePort(self, hostname="127.0.0.1", port=0)
+        self._controller = _OnAFreePort(self, hostname="127.0.0.1", port=0, ready_timeout=60)
 
     @property
     def port(self) -> int:
@@ -91,7 +91,7 @@ class _OnAFreePort(Controller):
         return port
 
     def _trigger_server(self) -> None:
-        with socket.create_connection(("127.0.0.1", self.real_port), 5) as greeted:
+        with socket.create_connection(("127.0.0.1", self.real_port), 60) as greeted:
             greeted.recv(100)
 
     def factory(self) -> SMTP:
@@ -131,7 +131,7 @@ def greeting_with(line: bytes | None) -> Iterator[int]:
         listener.close()
         for client in held:
             client.close()
-        thread.join(5)
+        thread.join(60)
 
 
 @contextlib.contextmanager

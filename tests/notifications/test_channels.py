@@ -98,8 +98,10 @@ def test_a_mail_says_that_a_machine_wrote_it_so_that_no_machine_answers(mail_ser
         ("DATA", DROP, TEMPORARY),
     ],
 )
-def test_each_answer_of_a_server_has_its_consequence(stage, answer, verdict, mail_server: MailServer):
+def test_each_answer_of_a_server_has_its_consequence(stage, answer, verdict, mail_server: MailServer, settings):
     mail_server.script[stage] = answer
+    if answer == HANG:
+        settings.EMAIL_TIMEOUT = 1
 
     failure = why_not()
 
@@ -137,6 +139,8 @@ def test_a_server_that_says_goodbye_in_no_proper_way_has_taken_the_mail_all_the_
     ],
 )
 def test_a_server_that_does_not_greet_us_is_away(greeting, verdict, mail_server, settings):
+    if greeting is None:
+        settings.EMAIL_TIMEOUT = 1
     with servers.greeting_with(greeting) as settings.EMAIL_PORT:
         failure = why_not()
 
