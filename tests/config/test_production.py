@@ -72,7 +72,7 @@ def start() -> Iterator[Callable[..., str]]:
 
     yield ask
     process.stdin.close()
-    process.wait(20)
+    process.wait(60)
     process.stdout.close()
 
 
@@ -187,7 +187,7 @@ def check(url: str) -> subprocess.CompletedProcess[str]:
         env=GOOD | {"DATABASE_URL": url},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

@@ -17,7 +17,7 @@ PASSES = (
 def run(plan: str | None, code: str = PASSES) -> tuple[int, str, str]:
     env = {"PATH": os.environ["PATH"]} | ({} if plan is None else {"CRASH_AT": plan})
     done = subprocess.run(
-        [sys.executable, "-u", "-c", code], env=env, capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-u", "-c", code], env=env, capture_output=True, text=True, timeout=120, check=False
     )
     return done.returncode, done.stdout.replace("\n", ""), done.stderr
 

@@ -132,7 +132,7 @@ def test_without_a_database_the_process_lives_and_is_not_ready(environment):
         cwd=settings.BASE_DIR,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
 

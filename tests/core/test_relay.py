@@ -82,7 +82,7 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self.relay.stop.set()
-        self.thread.join(20)
+        self.thread.join(60)
         if self.relay._bell is not None:
             self.relay._bell.close()
         assert not self.thread.is_alive()
@@ -287,7 +287,7 @@ def test_a_stopped_relay_ends_in_the_middle_of_its_wait(relay):
     with Running(relay) as running:
         eventually(lambda: relay._bell is not None, what="the relay listens")
         relay.stop.set()
-        running.thread.join(20)
+        running.thread.join(60)
 
         assert not running.thread.is_alive()
 
@@ -364,7 +364,7 @@ def test_the_watchdog_leaves_a_loop_alone_that_comes_round():
     watchdog.start()
     watchdog.seen()
     watchdog.stop()
-    watchdog._thread.join(20)
+    watchdog._thread.join(60)
 
     assert not watchdog._thread.is_alive()
     assert ended.codes == []

@@ -62,7 +62,7 @@ def relay_process(environment: dict[str, str], **changes: str) -> Iterator[subpr
         yield process
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(60)
 
 
 def test_the_process_publishes_when_the_bell_rings_and_ends_in_order(environment, broker):
@@ -73,7 +73,7 @@ def test_the_process_publishes_when_the_bell_rings_and_ends_in_order(environment
         eventually(lambda: tx_refs(broker.url) == ["nx-1", "nx-2"], what="the second message")
         process.send_signal(signal.SIGTERM)
 
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
     assert messages(broker.url)[0] == {
         "task": "payments.settle",
@@ -161,12 +161,12 @@ def test_a_frozen_broker_sets_the_watchdog_on_the_process(broker, direct_url):
     thread.start()
     watchdog.start()
     try:
-        assert ended.wait(20), "the watchdog did not bark"
+        assert ended.wait(60), "the watchdog did not bark"
         assert thread.is_alive()
         assert Event.objects.get().published_at is None
     finally:
         os.kill(broker.child.pid, signal.SIGCONT)
-        thread.join(20)
+        thread.join(60)
 
     assert codes == [WATCHDOG_EXIT_CODE]
 
@@ -195,7 +195,7 @@ def _manage(*arguments: str, env: dict[str, str]) -> None:
         env=env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -55,7 +55,7 @@ def load_settings(environment: dict[str, str]) -> subprocess.CompletedProcess[st
         cwd=reading.ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

@@ -124,7 +124,7 @@ def test_static_files_can_be_collected_without_any_secret() -> None:
         env={"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "config.settings.build"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr

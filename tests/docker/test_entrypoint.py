@@ -53,7 +53,7 @@ def run(tmp_path: Path) -> Callable[..., Run]:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=120)
         lines = [line.split("|") for line in calls.read_text().splitlines()]
         return Run(
             code=process.returncode,
@@ -88,7 +88,7 @@ def options(words: list[str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_it_is_a_script_that_the_shell_can_read(shell: str) -> None:
-    subprocess.run([shell, "-n", str(ENTRYPOINT)], check=True, timeout=10)
+    subprocess.run([shell, "-n", str(ENTRYPOINT)], check=True, timeout=120)
     assert os.access(ENTRYPOINT, os.X_OK)
 
 

@@ -50,7 +50,7 @@ def check(*, port: int, hosts: str) -> subprocess.CompletedProcess[str]:
         env={"PATH": os.environ["PATH"], "PORT": str(port), "ALLOWED_HOSTS": hosts},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 
