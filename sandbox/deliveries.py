@@ -110,7 +110,7 @@ class Deliveries:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        self._scheduler.join(timeout=5)
+        self._scheduler.join(timeout=60)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def clear(self) -> None:
@@ -204,7 +204,7 @@ class Deliveries:
         gate = threading.Barrier(copies)
 
         def send(delivery: Delivery) -> None:
-            gate.wait(timeout=30)
+            gate.wait(timeout=60)
             self._attempt(delivery, once=True)
 
         with ThreadPoolExecutor(max_workers=copies) as pool:

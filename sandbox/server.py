@@ -79,6 +79,13 @@ def bind(*, host: str, port: int) -> socket.socket:
 
     :raises AddressInUse: with the port in its text.
     """
+    listening = _reserve(host=host, port=port)
+    listening.listen(_BACKLOG)
+    return listening
+
+
+def _reserve(*, host: str, port: int) -> socket.socket:
+    """A socket that has the port and does not listen, so that connections are refused and nobody else can take it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio switches Nagle's delay off (40 ms a call) only where it is.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -88,7 +95,6 @@ def bind(*, host: str, port: int) -> socket.socket:
     except OSError as problem:
         listening.close()
         raise AddressInUse(f"cannot listen on {host}:{port}: {problem.strerror}") from problem
-    listening.listen(_BACKLOG)
     return listening
 
 
@@ -112,7 +118,8 @@ class Listener:
         """Serve; nothing happens if it does already."""
         if self._task is not None:
             return
-        listening = self._listening or bind(host=self._at[0], port=self._at[1])
+        listening = self._listening or _reserve(host=self._at[0], port=self._at[1])
+        listening.listen(_BACKLOG)
         self._listening = None
         config = uvicorn.Config(
             self._application,
@@ -131,11 +138,18 @@ class Listener:
         await self._server.listening.wait()
 
     async def shut(self) -> None:
-        """Refuse connections from now on, and close those that are open."""
+        """Refuse connections from now on, and close those that are open. The port stays ours, to be opened again."""
         if self._server is not None and self._task is not None:
             self._server.leave()
             await self._task
+            self._listening = _reserve(host=self._at[0], port=self._at[1])
         self._server = self._task = None
+
+    async def close(self) -> None:
+        """Shut for good."""
+        await self.shut()
+        if self._listening is not None:
+            self._listening.close()
 
 
 async def _let_time_pass(world: World) -> None:
@@ -167,7 +181,7 @@ async def run(
         await stop.wait()
     finally:
         ticking.cancel()
-        await asyncio.gather(*(listener.shut() for listener in (door, back_door) if listener))
+        await asyncio.gather(*(listener.close() for listener in (door, back_door) if listener))
         await asyncio.to_thread(world.close)
 
 
@@ -249,15 +263,15 @@ class Running:
 
         self._thread = threading.Thread(target=asyncio.run, args=(until_stopped(),), name="sandbox", daemon=True)
         self._thread.start()
-        if not ready.wait(timeout=15):
-            raise RuntimeError("the sandbox did not start within 15 seconds")
+        if not ready.wait(timeout=60):
+            raise RuntimeError("the sandbox did not start within a minute")
         return self
 
     def stop(self) -> None:
         """Stop and wait for it."""
         if self._loop is not None and self._stop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(timeout=15)
+            self._thread.join(timeout=60)
         self._thread = None
 
     def __enter__(self) -> Self:
