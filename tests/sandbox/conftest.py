@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import requests
 
+from sandbox.deliveries import RetryPolicy
 from sandbox.server import Running
+from sandbox.world import Options
 
 
 @dataclass
@@ -53,7 +55,7 @@ def merchant() -> Iterator[Merchant]:
                 state.received.append(Received(self.command, self.path, headers, body))
                 status = state.statuses.pop(0) if state.statuses else 200
             if state.gate is not None:
-                state.gate.wait(timeout=10)
+                state.gate.wait(timeout=60)
             self.send_response(status)
             if status in {301, 302}:
                 self.send_header("location", "/elsewhere")
@@ -86,7 +88,8 @@ def merchant() -> Iterator[Merchant]:
 
 @pytest.fixture(scope="session")
 def shared_sandbox() -> Iterator[Running]:
-    with Running() as running:
+    """It waits long for a merchant: a test of one that is slow makes a sandbox of its own."""
+    with Running(options=Options(retry=RetryPolicy(timeout=120))) as running:
         yield running
 
 
@@ -109,7 +112,7 @@ class Client:
     def __call__(self, method: str, path: str, *, key: str | None = None, **kwargs: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.key if key is None else key}", **kwargs.pop("headers", {})}
         return self.session.request(
-            method, f"{self.url}/v1/{path}", headers=headers, timeout=kwargs.pop("timeout", 10), **kwargs
+            method, f"{self.url}/v1/{path}", headers=headers, timeout=kwargs.pop("timeout", 60), **kwargs
         )
 
     def initialize(self, reference: Any = ..., /, **fields: Any) -> requests.Response:

@@ -38,7 +38,7 @@ def test_mobile_initialize_answers_the_same(api: Client) -> None:
     ],
 )
 def test_who_is_asking_is_checked_first(sandbox: Running, headers: dict[str, str], message: str) -> None:
-    answer = requests.post(f"{sandbox.url}/v1/transaction/initialize", data="x", headers=headers, timeout=5)
+    answer = requests.post(f"{sandbox.url}/v1/transaction/initialize", data="x", headers=headers, timeout=60)
     assert answer.status_code == 401
     assert answer.json() == {"message": message, "status": "failed", "data": None}
 

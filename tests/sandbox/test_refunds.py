@@ -38,7 +38,7 @@ def test_a_refund_goes_from_initiated_over_processing_to_refunded(
     sandbox.control.advance(by="24h")
     assert status_of(api, data["ref_id"]) == "refunded"
     assert api.verify("r-1").json()["data"]["status"] == "refunded"
-    [delivery] = sandbox.control.deliveries(wait="5s")
+    [delivery] = sandbox.control.deliveries(wait="60s")
     assert (delivery["event"], len(merchant.webhooks())) == ("charge.refunded", 1)
 
 
@@ -117,7 +117,7 @@ def test_a_failed_refund_gives_the_money_back_to_the_merchant(sandbox: Running, 
     answer = sandbox.control.move_refund(ref_id="mine-11", to="reversed")
     assert Decimal(sandbox.control.books()["available"]["ETB"]) - Decimal(before) == 100
     assert (status_of(api, ref_id), answer["refund"]["status"]) == ("reversed", "reversed")
-    assert [d["event"] for d in sandbox.control.deliveries(wait="5s")] == ["charge.reversed"]
+    assert [d["event"] for d in sandbox.control.deliveries(wait="60s")] == ["charge.reversed"]
     assert ask(api, reference).status_code == 200
 
 
@@ -141,7 +141,7 @@ def test_the_other_names_of_refund_events(sandbox: Running, paid: Paid) -> None:
     sandbox.control.refund(tx_ref="r-13", amount=Decimal(10))
     opened = sandbox.control.refund(tx_ref="r-13", amount=Decimal(10), status="initiated")["refund"]
     sandbox.control.move_refund(ref_id=opened["ref_id"], to="reversed")
-    bodies = [d["body"] for d in sandbox.control.deliveries(wait="5s")]
+    bodies = [d["body"] for d in sandbox.control.deliveries(wait="60s")]
     assert '"event":"refund.success"' in bodies[0]
     assert '"status":"success"' in bodies[0]
     assert '"event":"refund.failed"' in bodies[1]

@@ -134,7 +134,7 @@ def test_cancel_ends_the_link_once(sandbox: Running, api: Client) -> None:
     assert list(first.json()["data"]) == ["tx_ref", "amount", "currency", "created_at", "updated_at"]
     assert second.json() == {"message": "Payment link already expired", "status": "failed", "data": None}
     assert second.status_code == 400
-    assert "Payment cancelled" in api.session.get(url, timeout=5).text
+    assert "Payment cancelled" in api.session.get(url, timeout=60).text
     sandbox.control.switch(cancel_refused="200")
     assert api("PUT", "transaction/cancel/c-1").status_code == 200
     assert not sandbox.control.deliveries()
@@ -207,7 +207,7 @@ def test_everything_else_is_the_unknown_route(api: Client, method: str, path: st
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v2/payments", "/control/nothing"])
 def test_outside_the_api_as_well(sandbox: Running, api: Client, path: str) -> None:
-    answer = api.session.post(sandbox.url + path, timeout=5)
+    answer = api.session.post(sandbox.url + path, timeout=60)
     assert (answer.status_code, answer.json()) == (404, UNKNOWN_ROUTE)
 
 
