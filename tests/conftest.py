@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import structlog
 from django.test import Client
@@ -15,6 +17,15 @@ from orders.models import Order
 from payments.models import Payment
 from tests import factories
 from tests.gateways import FakeGateway
+
+# A slow machine is no finding; and what a run finds, the next one finds too, unless it is told to look further.
+hypothesis.settings.register_profile(
+    "ours",
+    deadline=None,
+    derandomize=os.environ.get("HYPOTHESIS_PROFILE") != "proof",
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("ours")
 
 
 @pytest.fixture(autouse=True)
