@@ -39,8 +39,8 @@ def make_client() -> Iterator[MakeClient]:
             shared = options.pop("shared", None) or Resilience(clock=Clock(sleep=lambda _: None))
             stack.callback(shared.close)
             options = {
-                "secret_key": KEY, "checkout_hosts": [CHECKOUT_HOST], "total_timeout": 10.0, "connect_timeout": 1.0,
-                "read_timeout": 5.0, **options,
+                "secret_key": KEY, "checkout_hosts": [CHECKOUT_HOST], "total_timeout": 60.0, "connect_timeout": 30.0,
+                "read_timeout": 60.0, **options,
             }  # fmt: skip
             return ChapaClient(base_url=base_url, shared=shared, **options)
 

@@ -8,7 +8,9 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+
+from tests.stack.eventually import eventually
 
 Handler = Callable[[socket.socket], None]
 
@@ -24,6 +26,7 @@ class Loopback:
         self._threads: list[threading.Thread] = []
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
+        self._peers: list[object] = []
         self.requests: list[bytes] = []
 
     @property
@@ -42,7 +45,16 @@ class Loopback:
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
         for thread in self._threads:
-            thread.join(timeout=10)
+            thread.join(timeout=60)
+
+    def connections_in_all(self) -> int:
+        """How many there were, those included that the other side has given up before they were accepted here.
+
+        One more, of our own, tells: it is the last in the queue. Ask at the end.
+        """
+        with socket.create_connection(("127.0.0.1", self.port), 60) as last:
+            eventually(lambda: last.getsockname() in self._peers, what="the last connection")
+        return self.connections - 1
 
     def _start(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
@@ -52,12 +64,13 @@ class Loopback:
     def _accept(self) -> None:
         while True:
             try:
-                connection, _ = self._listener.accept()
+                connection, peer = self._listener.accept()
             except OSError:
                 return
             self._open.append(connection)
             handler = self._handlers[min(self.connections, len(self._handlers) - 1)]
             self.connections += 1
+            self._peers.append(peer)
             self._start(self._serve, connection, handler)
 
     def _serve(self, connection: socket.socket, handler: Handler) -> None:
@@ -153,21 +166,30 @@ def silent(until: threading.Event) -> Handler:
 
     def handle(connection: socket.socket) -> None:
         read_request(connection)
-        until.wait(30)
+        until.wait(300)
 
     return handle
 
 
-def dripping(head: bytes, drop: bytes, until: threading.Event, *, every: float = 0.05) -> Handler:
-    """Send `head`, then `drop` again and again, each long before a read time-out, for ever."""
+def dripping(head: bytes, drop: bytes, until: threading.Event, clock: ObedientClock) -> Handler:
+    """Send `head`, then `drop` again and again, a second of that clock after the other, for ever."""
 
     def handle(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(head)
-        while not until.wait(every):
+        while not until.wait(0.005):
+            clock.pass_(1)
             connection.sendall(drop)
 
     return handle
+
+
+@contextlib.contextmanager
+def nobody() -> Iterator[str]:
+    """The address of a port at which nobody listens, kept so that nobody comes."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{reserved.getsockname()[1]}/v1"
 
 
 class ObedientClock:

@@ -130,7 +130,7 @@ def test_of_many_threads_that_come_at_once_one_is_the_probe(breaker: Breaker, cl
     admitted: list[object] = []
 
     def knock() -> None:
-        gate.wait(10)
+        gate.wait(60)
         if permit := breaker.admit():
             admitted.append(permit)
 
@@ -138,5 +138,5 @@ def test_of_many_threads_that_come_at_once_one_is_the_probe(breaker: Breaker, cl
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(admitted) == 1

@@ -335,7 +335,7 @@ def test_a_call_that_finds_the_bulkhead_full_is_turned_away(serve: Serve, make_c
     def slow(connection: Any) -> None:
         server.read_request(connection)
         arrived.set()
-        go.wait(30)
+        go.wait(300)
         connection.sendall(json_answer(samples.verified()))
 
     server = serve(slow)
@@ -345,13 +345,13 @@ def test_a_call_that_finds_the_bulkhead_full_is_turned_away(serve: Serve, make_c
     waiting = threading.Thread(target=lambda: answers.append(client.verify(tx_ref="nx-1")))
     waiting.start()
     try:
-        assert arrived.wait(10)
+        assert arrived.wait(60)
         for call in CALLS:
             failure = unavailable(call, client)
             assert (failure.reason, failure.may_have_happened) == ("bulkhead_full", False)
     finally:
         go.set()
-        waiting.join(10)
+        waiting.join(60)
     assert answers[0].verdict is Verdict.SUCCESS
     assert len(server.requests) == 1
     assert not shared.breaker.is_open

@@ -16,7 +16,7 @@ from payments.chapa.deadline import Clock, Deadline
 from payments.gateway import Unavailable
 from tests.payments.chapa import samples
 from tests.payments.chapa.calls import CALLS, MakeClient, Serve
-from tests.payments.chapa.loopback import answering, dripping, json_answer, silent
+from tests.payments.chapa.loopback import ObedientClock, answering, dripping, json_answer, silent
 
 
 @pytest.fixture
@@ -75,16 +75,18 @@ def test_a_handshake_that_never_ends_is_given_up_with_nothing_sent(
     assert (unavailable.reason, unavailable.may_have_happened) == ("connect", False)
 
 
-def over_tls(url: str, certificate: Path, *, seconds: float, requests_: int = 1) -> list[bytes]:
+def over_tls(
+    url: str, certificate: Path, *, seconds: float, requests_: int = 1, clock: Clock | None = None
+) -> list[bytes]:
     """Ask `url` with our connections, trusting `certificate`, and read each answer to its end."""
     adapter = PunctualAdapter(connections=1)
     exchange = Exchange(
-        deadline=Deadline(seconds=seconds, clock=Clock()), connect_timeout=seconds, read_timeout=seconds
+        deadline=Deadline(seconds=seconds, clock=clock or Clock()), connect_timeout=seconds, read_timeout=seconds
     )
     try:
         with under(exchange):
             return [
-                adapter.send(requests.Request("GET", url).prepare(), timeout=(5, 5), verify=str(certificate)).content
+                adapter.send(requests.Request("GET", url).prepare(), timeout=(60, 60), verify=str(certificate)).content
                 for _ in range(requests_)
             ]
     finally:
@@ -98,17 +100,17 @@ def test_a_certificate_that_somebody_vouches_for_is_read_and_its_connection_kept
 ) -> None:
     body = json_answer(samples.banked())
     server = serve(answering(body), tls=tls)
-    assert over_tls(server.url, certificate, seconds=10, requests_=3) == [body.partition(b"\r\n\r\n")[2]] * 3
+    assert over_tls(server.url, certificate, seconds=60, requests_=3) == [body.partition(b"\r\n\r\n")[2]] * 3
     assert server.connections == 1
 
 
 def test_a_drip_over_tls_ends_at_the_deadline_too(
-    serve: Serve, certificate: Path, tls: ssl.SSLContext, over: threading.Event
+    serve: Serve, certificate: Path, tls: ssl.SSLContext, over: threading.Event, clock: ObedientClock
 ) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
-    server = serve(dripping(head, b" ", over), tls=tls)
+    server = serve(dripping(head, b" ", over, clock), tls=tls)
     with pytest.raises((requests.RequestException, TimeoutError)):
-        over_tls(server.url, certificate, seconds=0.5)
+        over_tls(server.url, certificate, seconds=60, clock=Clock(monotonic=clock.monotonic, sleep=clock.sleep))
 
 
 def test_a_host_with_several_addresses_is_reached_at_the_one_that_answers(
