@@ -12,11 +12,14 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from payments import providers
 from sandbox.server import Running
-from tests.browser.shop import CHROMIUM, Seen, Shop, relay_and_worker
+from tests.browser.shop import CHROMIUM, Seen, Shop, nothing_underway_at_the_end, relay_and_worker
 
-ARGUMENTS = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-sandbox"]
+ARGUMENTS = [
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-sandbox"),
+    "--disable-dev-shm-usage",  # which is small in some containers
+]
 PHONE = {"width": 390, "height": 844}
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 WEBHOOK = "/api/v1/payments/chapa/webhook/"
 
 
@@ -27,7 +30,7 @@ def shop(live_server: Any, transactional_db: None, settings: Any) -> Iterator[Sh
         secret_key=settings.CHAPA_SECRET_KEY,
         webhook_secret=settings.CHAPA_WEBHOOK_SECRET,
     )
-    with relay_and_worker(), running:
+    with nothing_underway_at_the_end(), relay_and_worker(), running:
         settings.PUBLIC_BASE_URL = live_server.url
         settings.CHAPA_BASE_URL = f"{running.url}/v1"
         settings.CHAPA_CHECKOUT_HOSTS = [urlsplit(running.url).netloc]
@@ -49,7 +52,7 @@ def browser() -> Iterator[Browser]:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         with sync_playwright() as playwright:
             expect.set_options(timeout=WAIT_MS)
-            launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+            launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=2 * WAIT_MS)
             yield launched
             launched.close()
 

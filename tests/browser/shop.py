@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from django.core.signals import request_finished, request_started
 from django.db import connections
 from playwright.sync_api import ConsoleMessage, Page, expect
 
@@ -24,7 +25,7 @@ from sandbox.remote import Control
 
 CHROMIUM = Path("/usr/bin/chromium")
 TELEBIRR_TEST_NUMBER = "0900123456"
-JOIN_SECONDS = 30
+JOIN_SECONDS = 60
 
 
 @dataclass
@@ -81,9 +82,39 @@ def relay_and_worker() -> Iterator[None]:
         worker.waiting.put(None)
         working.join(timeout=JOIN_SECONDS)
     assert not worker.problems
+    assert not relaying.is_alive()
+    assert not working.is_alive()
 
 
-def until(probe: Callable[[], Any], *, seconds: float = 20) -> Any:
+@contextmanager
+def nothing_underway_at_the_end() -> Iterator[None]:
+    """Leave when the server has answered its last request: the tables are emptied next, and one that is still in the
+    middle of several of them would make that a deadlock.
+    """
+    lock = threading.Lock()
+    underway = 0
+
+    def began(**_: object) -> None:
+        nonlocal underway
+        with lock:
+            underway += 1
+
+    def ended(**_: object) -> None:
+        nonlocal underway
+        with lock:
+            underway -= 1
+
+    request_started.connect(began)
+    request_finished.connect(ended)
+    try:
+        yield
+        until(lambda: underway == 0)
+    finally:
+        request_started.disconnect(began)
+        request_finished.disconnect(ended)
+
+
+def until(probe: Callable[[], Any], *, seconds: float = 60) -> Any:
     """The first true answer of `probe`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

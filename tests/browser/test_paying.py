@@ -18,6 +18,12 @@ from tests.browser.shop import Seen, Shop, headline, until
 READY, PAID, FAILED = "Your order awaits payment", "Paid. Thank you!", "The payment did not go through"
 CONFIRMING, ASKING = "Confirming your payment…", "We are asking Chapa…"
 REFUSED = {"message": "Payment currency is not supported", "status": "failed", "data": None}
+HARDLY_ANY, PLENTY = 3, 40
+
+
+def seconds_for_chapa(settings: Any, seconds: int) -> None:
+    """How long a shopper's request, or the worker's, waits for an answer of Chapa's."""
+    settings.CHAPA_READ_TIMEOUT_SECONDS = settings.CHAPA_WEB_DEADLINE_SECONDS = seconds
 
 
 def test_a_guest_opens_the_link_pays_with_telebirr_and_sees_that_the_order_is_theirs(
@@ -128,13 +134,14 @@ def test_a_confirmation_that_takes_long_says_that_one_may_leave_or_pay(shop: Sho
 def test_where_chapa_hangs_the_shopper_is_told_and_taken_to_its_page_once_there_is_one(
     shop: Shop, page: Page, settings: Any
 ) -> None:
-    settings.CHAPA_READ_TIMEOUT_SECONDS = settings.CHAPA_WEB_DEADLINE_SECONDS = 1
+    seconds_for_chapa(settings, HARDLY_ANY)
     shop.chapa.fault(kind="hang", route="initialize", when="before", seconds=30)
     order = factories.order()
     page.goto(shop.link(order))
 
     page.locator("#pay").click()
     headline(page, ASKING)
+    seconds_for_chapa(settings, PLENTY)
     expect(page.locator("#message")).to_contain_text("You will not pay twice.")
     page.wait_for_url(f"{shop.chapa_url}/checkout/**")
     shop.pay_with_telebirr(page)
@@ -147,12 +154,13 @@ def test_where_chapa_hangs_the_shopper_is_told_and_taken_to_its_page_once_there_
 def test_where_the_address_of_chapas_page_is_lost_a_fresh_attempt_takes_its_place(
     shop: Shop, page: Page, settings: Any
 ) -> None:
-    settings.CHAPA_READ_TIMEOUT_SECONDS = settings.CHAPA_WEB_DEADLINE_SECONDS = 1
+    seconds_for_chapa(settings, HARDLY_ANY)
     shop.chapa.fault(kind="hang", route="initialize", when="after", seconds=30)
     order = factories.order()
     page.goto(shop.link(order))
     page.locator("#pay").click()
     headline(page, ASKING)
+    seconds_for_chapa(settings, PLENTY)
     page.wait_for_url(f"{shop.chapa_url}/checkout/**")
     shop.pay_with_telebirr(page)
     shop.is_back(page)
@@ -163,7 +171,7 @@ def test_where_the_address_of_chapas_page_is_lost_a_fresh_attempt_takes_its_plac
 
 
 def test_an_older_look_that_answers_late_does_not_undo_the_wish_to_pay(shop: Shop, page: Page, settings: Any) -> None:
-    settings.CHAPA_READ_TIMEOUT_SECONDS = settings.CHAPA_WEB_DEADLINE_SECONDS = 1
+    seconds_for_chapa(settings, HARDLY_ANY)
     shop.chapa.fault(kind="hang", route="initialize", when="before", seconds=30)
     held: list[tuple[Route, APIResponse]] = []
 
@@ -181,6 +189,7 @@ def test_an_older_look_that_answers_late_does_not_undo_the_wish_to_pay(shop: Sho
     with page.expect_response(lambda response: response.request.method == "POST") as started:
         page.locator("#pay").click()
     assert started.value.status == 202
+    seconds_for_chapa(settings, PLENTY)
     [(route, older)] = held
     route.fulfill(response=older)
     page.wait_for_url(f"{shop.chapa_url}/checkout/**")
