@@ -21,7 +21,7 @@ SHORTENED = {
     "PAYMENT_SWEEP_SECONDS": "2",
     "NOTIFICATION_SWEEP_SECONDS": "2",
     "HEARTBEAT_SECONDS": "2",
-    "PAYMENT_CHECK_SCHEDULE": "2,2,3,5,10,30",
+    "PAYMENT_CHECK_SCHEDULE": "5,2,3,5,10,30",  # five, so that an impatient shopper is quicker than the worker
     "REFUND_CHECK_SCHEDULE": "2,2,3,5,10,30",
     "CHAPA_RETRY_WINDOW": "5",
     "CHAPA_READ_TIMEOUT_SECONDS": "2",

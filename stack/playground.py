@@ -34,7 +34,7 @@ class Playground:
         if not held:
             raise StoryBroken(otherwise)
 
-    def eventually(self, look: Callable[[], _Seen], *, what: str, seconds: float = 30.0) -> _Seen:
+    def eventually(self, look: Callable[[], _Seen], *, what: str, seconds: float = 90.0) -> _Seen:
         """Look until something true is seen, and return it. :raises StoryBroken: ``what`` was not seen in time."""
         give_up_at = time.monotonic() + seconds
         while not (seen := look()):

@@ -12,7 +12,7 @@ import requests
 from stack.playground import Playground
 
 TELEBIRR_TEST_NUMBER = "0900123456"
-SECONDS = 20
+SECONDS = 60
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Shopper:
         """Every attempt to pay, newest first."""
         return list(self._get(f"/orders/{self.order['number']}/payments/")["results"])
 
-    def waits_until(self, status: str, *, seconds: float = 30) -> None:
+    def waits_until(self, status: str, *, seconds: float = 90) -> None:
         """:raises StoryBroken: the order is not `status` in time."""
         number = self.order["number"]
         self.playground.eventually(

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 import requests
 
 from stack.playground import Playground, Story
-from stack.shop import Shopper, chapas_books, control, deliver, stock_of
+from stack.shop import SECONDS, Shopper, chapas_books, control, deliver, stock_of
 
 COPIES = 100
 
 
 def the_system_is_up(playground: Playground) -> None:
     """Ask the system how it is, and Chapa's stand-in too."""
-    health = requests.get(f"{playground.base_url}/healthz/ready", timeout=10).json()
+    health = requests.get(f"{playground.base_url}/healthz/ready", timeout=SECONDS).json()
     playground.expect(health["status"] == "ok", otherwise=f"the system says {health}")
     playground.tell(f"{playground.base_url}/healthz/ready says {health['status']}, nothing is degraded.")
-    books = requests.get(f"{playground.sandbox_url}/control/books", timeout=10)
+    books = requests.get(f"{playground.sandbox_url}/control/books", timeout=SECONDS)
     playground.expect(books.ok, otherwise=f"the sandbox answers {books.status_code}")
     playground.tell("The local Chapa keeps its own books, against which ours can be compared.")
     processes = ", ".join(playground.system.names())
@@ -53,7 +53,7 @@ def the_webhook_never_comes(playground: Playground) -> None:
     control(playground, f"/transactions/{shopper.payment['tx_ref']}/pay", {"webhook": False, "callback": False})
     paid_at = time.monotonic()
     playground.tell("Paid at Chapa; neither webhook nor callback is sent.")
-    shopper.waits_until("paid", seconds=45)
+    shopper.waits_until("paid")
     playground.tell(f"The sweeper asked by itself and found the money after {time.monotonic() - paid_at:.1f} s.")
 
 
@@ -77,7 +77,7 @@ def chapa_hangs_after_creating_the_session(playground: Playground) -> None:
         shopper.payment = shopper.attempts()[0]
         return bool(shopper.payment["checkout_url"])
 
-    playground.eventually(open_page, what="a page to pay on", seconds=60)
+    playground.eventually(open_page, what="a page to pay on", seconds=120)
     books = chapas_books(playground)
     playground.expect(
         books[lost]["status"] not in {"pending", "success"}, otherwise=f"the lost page is {books[lost]['status']}"
@@ -131,12 +131,14 @@ def a_hundred_copies(playground: Playground) -> None:
 
     def copies_taken() -> bool:
         answer = requests.get(
-            f"{playground.sandbox_url}/control/deliveries", params={"tx_ref": tx_ref, "kind": "webhook"}, timeout=20
+            f"{playground.sandbox_url}/control/deliveries",
+            params={"tx_ref": tx_ref, "kind": "webhook"},
+            timeout=SECONDS,
         )
         statuses = [attempt["status"] for one in answer.json()["deliveries"] for attempt in one["attempts"]]
         return statuses.count(200) >= COPIES
 
-    playground.eventually(copies_taken, what=f"{COPIES} deliveries answered 200", seconds=60)
+    playground.eventually(copies_taken, what=f"{COPIES} deliveries answered 200", seconds=120)
     playground.eventually(lambda: shopper.mails() >= 1, what="the confirmation mail")
     playground.tell(f"Chapa delivered the same webhook {COPIES} times; each was answered 200.")
     settling = [attempt for attempt in shopper.attempts() if attempt["settles_order"]]
@@ -155,7 +157,7 @@ def the_shopper_never_pays(playground: Playground) -> None:
     held = stock_of(playground, slug="mesob")
     playground.expect(held == before - 3, otherwise=f"available went from {before} to {held}")
     playground.tell(f"Three pieces are held: {before} available before, {held} now.")
-    shopper.waits_until("expired", seconds=60)
+    shopper.waits_until("expired", seconds=120)
     after = stock_of(playground, slug="mesob")
     playground.expect(after == before, otherwise=f"{after} available after the expiry, {before} before the order")
     playground.tell(f"Nobody paid: the order expired and {after} are available again.")
@@ -174,7 +176,9 @@ def the_broker_is_away(playground: Playground) -> None:
 
         def stored() -> bool:
             answer = requests.get(
-                f"{playground.sandbox_url}/control/deliveries", params={"tx_ref": tx_ref, "kind": "webhook"}, timeout=20
+                f"{playground.sandbox_url}/control/deliveries",
+                params={"tx_ref": tx_ref, "kind": "webhook"},
+                timeout=SECONDS,
             )
             return any(tried["status"] == 200 for one in answer.json()["deliveries"] for tried in one["attempts"])
 
@@ -182,15 +186,15 @@ def the_broker_is_away(playground: Playground) -> None:
         playground.tell("The shopper pays; Chapa's webhook is stored and answered 200 all the same.")
         another = Shopper(playground)
         another.places_an_order(sku="SPICE-SHIR-500", quantity=1)
-        health = requests.get(f"{playground.base_url}/healthz/ready", timeout=10)
+        health = requests.get(f"{playground.base_url}/healthz/ready", timeout=SECONDS)
         playground.expect(health.status_code == 200, otherwise=f"the shop says {health.status_code}")
         playground.tell("The shop stays open: another order is placed meanwhile.")
     finally:
         playground.system.resume(name="valkey")
     back_at = time.monotonic()
     playground.tell("The broker is back.")
-    shopper.waits_until("paid", seconds=90)
-    playground.eventually(lambda: shopper.mails() == 1, what="the confirmation mail", seconds=60)
+    shopper.waits_until("paid", seconds=120)
+    playground.eventually(lambda: shopper.mails() == 1, what="the confirmation mail", seconds=120)
     playground.tell(f"Nothing was lost: paid and told {time.monotonic() - back_at:.1f} s later.")
 
 
