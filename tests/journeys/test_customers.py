@@ -10,7 +10,7 @@ import requests
 from stack.playground import Playground
 
 # One system for all journeys, so under xdist one worker.
-pytestmark = [pytest.mark.xdist_group("journeys"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("journeys"), pytest.mark.timeout(900)]
 
 
 class Browser:
@@ -23,11 +23,11 @@ class Browser:
         given = {"Idempotency-Key": uuid.uuid4().hex} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
-        return requests.post(f"{self.base}{path}", json=body, headers=given, timeout=20)
+        return requests.post(f"{self.base}{path}", json=body, headers=given, timeout=60)
 
     def get(self, path: str, **headers: str) -> requests.Response:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        return requests.get(f"{self.base}{path}", headers=given, timeout=20)
+        return requests.get(f"{self.base}{path}", headers=given, timeout=60)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_customer_registers_orders_pays_and_sees_the_result(playground: Playgr
 
     order = browser.post("/orders/", {"items": [{"sku": "SPICE-MITM-100", "quantity": 2}]}, **bearer).json()
     payment = browser.post(f"/orders/{order['number']}/payments/", {}, **bearer).json()
-    requests.post(payment["checkout_url"], data={"method": "telebirr", "phone": "0900123456"}, timeout=20)
+    requests.post(payment["checkout_url"], data={"method": "telebirr", "phone": "0900123456"}, timeout=60)
 
     playground.eventually(
         lambda: browser.get(f"/orders/{order['number']}/", **bearer).json()["status"] == "paid", what="the order paid"

@@ -8,7 +8,7 @@ from stack.playground import Playground, Story
 from stack.stories import STORIES
 
 # One system for all journeys, so under xdist one worker.
-pytestmark = [pytest.mark.xdist_group("journeys"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("journeys"), pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("story", STORIES, ids=[f"{story.number} {story.title}" for story in STORIES])
