@@ -24,7 +24,7 @@ ROUTES = [
 ]
 """Task → queue, the first match; what is not here goes to `default`."""
 
-app = Celery("nexus")
+app = Celery("nexus", task_cls="core.redelivery:Survivable")
 app.autodiscover_tasks()
 app.steps["worker"].add(DjangoStructLogInitStep)
 

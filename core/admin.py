@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from core.errors import DomainError
-from core.models import Event, Heartbeat, IdempotencyKey
+from core.models import Event, Heartbeat, IdempotencyKey, Redelivery
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -121,3 +121,11 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnlyAdmin):
     list_display = ("name", "at")
+
+
+@admin.register(Redelivery)
+class RedeliveryAdmin(ReadOnlyAdmin):
+    list_display = ("task", "deaths", "payload", "first_at", "last_at")
+    list_filter = ("task",)
+    search_fields = ("=task_id", "task", "payload")
+    ordering = ("-last_at",)

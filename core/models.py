@@ -1,4 +1,4 @@
-"""The outbox, the idempotency keys, and the system's pulse."""
+"""The outbox, the idempotency keys, the system's pulse, and what its workers died over."""
 
 from __future__ import annotations
 
@@ -84,3 +84,24 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Redelivery(models.Model):
+    """A message that came back because its worker died; removed as soon as one survives it (core.redelivery).
+
+    What stays is what killed every worker that touched it, for people to look at. `payload` holds ids.
+    """
+
+    task_id = models.CharField(max_length=64, primary_key=True)
+    task = models.CharField(max_length=100)
+    payload = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    deaths = models.PositiveIntegerField(help_text="How many workers it has cost.")
+    first_at = models.DateTimeField(db_default=Now())
+    last_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name_plural = "redeliveries"
+        indexes = [models.Index(fields=["last_at"], name="redelivery_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.task_id}"

@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 from django.db import models
 
-from core.models import Event, IdempotencyKey
+from core.models import Event, IdempotencyKey, Redelivery
 
 log = structlog.get_logger(__name__)
 
@@ -16,9 +16,14 @@ BATCH = 2_000
 
 
 def prune(*, at: datetime) -> dict[str, int]:
-    """Delete published events and idempotency keys older than the settings say; returns how many of each."""
+    """Delete what is older than the settings say: published events, counted redeliveries, idempotency keys.
+
+    Returns how many of each.
+    """
+    outbox_ends = at - timedelta(days=settings.OUTBOX_KEEP_DAYS)
     removed = {
-        "events": _in_batches(Event.objects.filter(published_at__lt=at - timedelta(days=settings.OUTBOX_KEEP_DAYS))),
+        "events": _in_batches(Event.objects.filter(published_at__lt=outbox_ends)),
+        "redeliveries": _in_batches(Redelivery.objects.filter(last_at__lt=outbox_ends)),
         "idempotency_keys": _in_batches(
             IdempotencyKey.objects.filter(created_at__lt=at - timedelta(hours=settings.IDEMPOTENCY_KEEP_HOURS))
         ),

@@ -17,7 +17,7 @@ from rest_framework_simplejwt.tokens import RefreshToken
 
 from core import health, outbox
 from core.admin import ReadOnlyAdmin
-from core.models import IdempotencyKey
+from core.models import IdempotencyKey, Redelivery
 from notifications import dispatch
 from payments import discrepancies
 from payments.models import DayClose, DiscrepancyKind, ReconciliationRun, WebhookEvent
@@ -39,6 +39,7 @@ def staff(payment) -> Client:
     IdempotencyKey.objects.get_or_create(
         owner="o", key="k", defaults={"fingerprint": "f", "status": 201, "body": b"secret-body"}
     )
+    Redelivery.objects.create(task_id="t", task="payments.settle", deaths=5, payload={"tx_ref": "nx-1"})
     Group.objects.create(name="support")
     health.beat(name="relay")
     RefreshToken.for_user(factories.user()).blacklist()

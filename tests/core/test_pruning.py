@@ -6,7 +6,7 @@ import pytest
 from django.utils.timezone import now
 
 from core import pruning
-from core.models import Event, IdempotencyKey
+from core.models import Event, IdempotencyKey, Redelivery
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,7 @@ def test_what_was_published_long_ago_goes_and_the_rest_stays(settings, small_bat
         event(published_at=at - timedelta(days=15))
     young = event(published_at=at - timedelta(days=13))
 
-    assert pruning.prune(at=at) == {"events": 7, "idempotency_keys": 0}
+    assert pruning.prune(at=at) == {"events": 7, "redeliveries": 0, "idempotency_keys": 0}
 
     assert list(Event.objects.all()) == [young]
 
@@ -55,6 +55,17 @@ def test_a_key_is_kept_for_the_time_that_was_promised(settings, small_batches):
         key(f"old-{n}", created_at=at - timedelta(hours=72, seconds=1))
     key("young", created_at=at - timedelta(hours=71, minutes=59))
 
-    assert pruning.prune(at=at) == {"events": 0, "idempotency_keys": 4}
+    assert pruning.prune(at=at) == {"events": 0, "redeliveries": 0, "idempotency_keys": 4}
 
     assert IdempotencyKey.objects.get().key == "young"
+
+
+def test_what_workers_died_over_is_kept_as_long_as_an_event(settings):
+    settings.OUTBOX_KEEP_DAYS = 14
+    for name, days in (("old", 15), ("young", 13)):
+        row = Redelivery.objects.create(task_id=name, task="payments.settle", deaths=5)
+        Redelivery.objects.filter(pk=row.pk).update(last_at=now() - timedelta(days=days))
+
+    assert pruning.prune(at=now())["redeliveries"] == 1
+
+    assert Redelivery.objects.get().pk == "young"
