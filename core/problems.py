@@ -38,8 +38,8 @@ log = structlog.get_logger(__name__)
 CONTENT_TYPE = "application/problem+json"
 BUSY_RETRY_SECONDS = 2
 # SQLSTATEs that say "not now": lock_not_available, query_canceled, deadlock_detected, serialization_failure,
-# too_many_connections.
-_BUSY = {"55P03", "57014", "40P01", "40001", "53300"}
+# too_many_connections, read_only_sql_transaction (a standby that is not promoted yet).
+_BUSY = {"55P03", "57014", "40P01", "40001", "53300", "25006"}
 
 
 class InvalidInput(DomainError):

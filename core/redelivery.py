@@ -34,12 +34,15 @@ class Survivable(Task):  # type: ignore[type-arg]  # it is generic for the type 
         if not (request.delivery_info or {}).get("redelivered"):
             return super().__call__(*args, **kwargs)
         task_id = str(request.id)
-        if not survived(task_id=task_id, task=self.name, payload=kwargs):
+        if not may_run(task_id=task_id, task=self.name, payload=kwargs):
             return None
         try:
-            return super().__call__(*args, **kwargs)
-        finally:  # also where it raised: it did not kill
-            Redelivery.objects.filter(pk=task_id).delete()
+            answer = super().__call__(*args, **kwargs)
+        except Exception:  # one that raises has killed nobody; being ended for taking too long is a SystemExit
+            forget(task_id=task_id)
+            raise
+        forget(task_id=task_id)
+        return answer
 
 
 # Counted by one statement of its own, for it must stand whatever happens next.
@@ -50,7 +53,7 @@ RETURNING deaths
 """
 
 
-def survived(*, task_id: str, task: str, payload: dict[str, Any]) -> bool:
+def may_run(*, task_id: str, task: str, payload: dict[str, Any]) -> bool:
     """Count a message that came back; False if it has cost so many workers that nobody should touch it again."""
     with connection.cursor() as cursor:
         cursor.execute(_COUNT, [task_id, task, json.dumps(payload, cls=DjangoJSONEncoder)])
@@ -60,3 +63,8 @@ def survived(*, task_id: str, task: str, payload: dict[str, Any]) -> bool:
         return True
     log.error("task.given_up", task=task, deaths=deaths)
     return False
+
+
+def forget(*, task_id: str) -> None:
+    """A worker has survived it."""
+    Redelivery.objects.filter(pk=task_id).delete()

@@ -77,6 +77,18 @@ def test_one_that_raises_has_killed_nobody(task):
     assert not Redelivery.objects.exists()
 
 
+def test_one_that_is_ended_for_taking_too_long_stays_counted(task):
+    @task.app.task(name="redelivery_test.is_ended", shared=False)
+    def is_ended() -> None:
+        raise SystemExit  # what the pool's signal does to a child before it is killed
+
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            deliver(is_ended, redelivered=True)
+
+    assert Redelivery.objects.get().deaths == 2
+
+
 def test_after_some_deaths_nobody_touches_it_and_it_stays_to_be_looked_at(task, ran):
     Redelivery.objects.create(task_id="t-1", task=task.name, payload={"number": 1}, deaths=DEATHS - 1)
 

@@ -7,19 +7,24 @@ from typing import Any
 
 from celery import current_app
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.utils.module_loading import import_string
 
-from core.relay import CeleryPublisher, Relay, Watchdog
+from core.relay import WATCHDOG_SECONDS, CeleryPublisher, Relay, Watchdog
 
 
 class Command(BaseCommand):
     requires_system_checks = []  # the web process makes them; this one starts sooner without
     help = "Publish the outbox to the broker until SIGTERM or SIGINT. Any number may run at the same time."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--watchdog-seconds", type=float, default=WATCHDOG_SECONDS, help="End when the loop hangs for so long."
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         current_app.loader.import_default_modules()
-        watchdog = Watchdog()
+        watchdog = Watchdog(seconds=options["watchdog_seconds"])
         relay = Relay(
             topics=import_string(settings.OUTBOX_TOPICS),
             publisher=CeleryPublisher(app=current_app),
