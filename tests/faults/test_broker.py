@@ -1,0 +1,153 @@
+"""RabbitMQ is killed, frozen, emptied and full (H1, H2, H5, H11, H12, H18), while people pay."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from core.relay import WATCHDOG_EXIT_CODE
+from tests.faults import truth
+from tests.faults.rabbitmq import RabbitMQ
+from tests.faults.shop import ROUNDS, Crowd, Shop
+from tests.stack.eventually import eventually
+
+# One shop for all faults, so under xdist one worker.
+pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(1200)]
+
+QUEUES = ("webhooks", "payments", "notifications", "default")
+
+
+class Events:
+    """Many events in the outbox, each of which is one message to the queue of payments."""
+
+    def __init__(self, shop: Shop, count: int) -> None:
+        self._shop = shop
+        rows = shop.ask(
+            "INSERT INTO core_event (topic, payload, request_id)"
+            " SELECT 'payment.hinted', jsonb_build_object('tx_ref', 'nobody-' || n), '' FROM generate_series(1, %s) n"
+            " RETURNING id",
+            count,
+        )
+        self.ids = {row[0] for row in rows}
+
+    def published(self) -> int:
+        question = "SELECT count(*) FROM core_event WHERE published_at IS NOT NULL AND id BETWEEN %s AND %s"
+        return self._shop.number_of(question, min(self.ids), max(self.ids))
+
+    def wait_for(self, more: int) -> None:
+        """Until so many more are marked as published."""
+        wanted = min(self.published() + more, len(self.ids))
+        eventually(lambda: self.published() >= wanted, what=f"{wanted} events published")
+
+    def arrived(self, rabbit: RabbitMQ) -> list[int]:
+        """Those of them whose messages stand in the queue, taken from it."""
+        connection = rabbit.connect()
+        try:
+            channel, found = connection.channel(), []
+            while (message := channel.basic_get("payments", no_ack=True)) is not None:
+                found.append(json.loads(message.body)[1].get("outbox_event"))
+            return [event for event in found if event in self.ids]
+        finally:
+            connection.close()
+
+
+def test_a_broker_killed_under_the_publishing_relay_loses_nothing(shop: Shop, rabbit: RabbitMQ):
+    """H2: without confirms 1,290 of 8,000 messages that were "sent" were gone."""
+    with shop.without("worker"):
+        events = Events(shop, 1_500 * ROUNDS)
+        for _ in range(ROUNDS):
+            events.wait_for(300)
+            died = shop.system.kill(name="rabbitmq")
+            shop.wait_for_return("rabbitmq", than=died)
+            events.wait_for(300)
+        events.wait_for(len(events.ids))
+        arrived = events.arrived(rabbit)
+
+    lost = events.ids - set(arrived)
+    print(f"H2: {len(events.ids)} events, {ROUNDS} kills, {len(lost)} lost, {len(arrived) - len(set(arrived))} twice")
+    assert lost == set()
+
+
+def test_people_buy_while_the_broker_is_killed_and_all_is_done_when_it_is_back(shop: Shop, rabbit: RabbitMQ):
+    """H1, H11, H18: orders, payments and webhooks are taken while it is away. Worker, relay and beat, whose connections
+    broke in the middle of whatever they did, go on by themselves.
+    """
+    with Crowd(shop) as crowd:
+        for _ in range(ROUNDS):
+            crowd.goes_on(more=5)
+            died = shop.system.kill(name="rabbitmq")
+            crowd.goes_on(more=5)
+            shop.wait_for_return("rabbitmq", than=died)
+            begun = time.monotonic()
+            shop.wait_until_well()
+            print(f"H1: everything works again {time.monotonic() - begun:.1f} s after the broker's return")
+
+    statuses = {status for purchase in crowd.purchases for status in purchase.answers}
+    assert statuses <= {200, 201, 202}, "the shop noticed"
+    truth.check(shop, told=crowd.purchases)
+
+
+def test_a_frozen_broker_ends_the_relay_and_the_next_one_goes_on(shop: Shop, rabbit: RabbitMQ):
+    """H5: it holds its connections and says nothing. No timeout of a library's ends that wait."""
+    relay, [purchase] = shop.system.pid(name="relay"), shop.ready_to_pay(1)
+    ended = f"relay ended with code {WATCHDOG_EXIT_CODE}"
+    before = shop.said("relay").count(ended)
+
+    with shop.frozen("rabbitmq"):
+        shop.pay([purchase])
+        shop.place(type(purchase)())
+        eventually(lambda: shop.said("relay").count(ended) > before, what="the watchdog ends the relay")
+        shop.wait_for_return("relay", than=relay)
+
+    shop.wait_until_well()
+    truth.check(shop, told=[purchase])
+
+
+def test_deleted_queues_and_a_wiped_disk_are_made_up_for_by_the_sweepers(shop: Shop, rabbit: RabbitMQ):
+    """H12: every message is gone, twice, and nobody is told. What they were about stands in the database."""
+    first, second = shop.ready_to_pay(3), shop.ready_to_pay(3)
+    with shop.without("worker"):
+        shop.pay(first)
+        eventually(lambda: shop.queue_length("webhooks") >= len(first), what="messages in the queue")
+        _delete_queues(rabbit)
+        shop.pay(second)
+    shop.wait_until_well()
+    eventually(lambda: {shop.status(purchase) for purchase in first} == {"paid"}, what="the first are paid")
+
+    third = shop.ready_to_pay(3)
+    with shop.without("rabbitmq"):
+        shop.pay(third)
+        rabbit.wipe()
+    shop.wait_until_well()
+
+    truth.check(shop, told=[*first, *second, *third])
+
+
+def _delete_queues(rabbit: RabbitMQ) -> None:
+    connection = rabbit.connect()
+    try:
+        for queue in QUEUES:
+            connection.channel().queue_delete(queue)
+    finally:
+        connection.close()
+
+
+def test_a_broker_short_of_memory_takes_nothing_and_nothing_is_lost(shop: Shop, rabbit: RabbitMQ):
+    """H5: publishers are blocked while the alarm lasts; those that confirm would wait for ever."""
+    [purchase] = shop.ready_to_pay(1)
+    rabbit.memory_limit = "1000"
+    try:
+        with shop.without("rabbitmq"):
+            pass
+        relay = shop.system.pid(name="relay")
+        shop.pay([purchase])
+        shop.wait_for_return("relay", than=relay)
+    finally:
+        rabbit.memory_limit = "1GB"
+    with shop.without("rabbitmq"):
+        pass
+    shop.wait_until_well()
+
+    truth.check(shop, told=[purchase])
