@@ -109,12 +109,13 @@ def _claim() -> str | None:
             Payment.objects.select_for_update(skip_locked=True, no_key=True)
             .filter(next_check_at__lte=Now())
             .order_by("next_check_at")
-            .only("pk", "tx_ref")
+            .only("pk", "tx_ref", "checks")
             .first()
         )
         if payment is None:
             return None
-        Payment.objects.filter(pk=payment.pk).update(checks=F("checks") + 1, next_check_at=Now() + LEASE)
+        lease = schedule.lease(least=LEASE, checks=payment.checks)
+        Payment.objects.filter(pk=payment.pk).update(checks=F("checks") + 1, next_check_at=Now() + lease)
     crashpoint("reconcile.claimed")
     return payment.tx_ref
 

@@ -24,7 +24,7 @@ from core.money import Currency, Money
 from core.transactions import durable
 from orders import lifecycle
 from orders.models import Order
-from payments import discrepancies, repayments
+from payments import discrepancies, repayments, schedule
 from payments.flow import REFUND_UNDER_WAY, PaymentStatus, RefundStatus
 from payments.gateway import PaymentGateway, RefundReceipt, RefundVerdict, Refused, Unavailable, Verdict
 from payments.models import DiscrepancyKind, Payment, Refund, RefundCause
@@ -258,7 +258,8 @@ def _claim(refund_id: UUID) -> Refund | None:
         )
         if refund is None:
             return None
-        Refund.objects.filter(pk=refund_id).update(checks=F("checks") + 1, next_check_at=Now() + LEASE)
+        lease = schedule.lease(least=LEASE, checks=refund.checks)
+        Refund.objects.filter(pk=refund_id).update(checks=F("checks") + 1, next_check_at=Now() + lease)
         refund.checks += 1
     return refund
 

@@ -21,6 +21,15 @@ def in_flight_until(*, created_at: datetime) -> datetime:
     return created_at + timedelta(seconds=settings.CHAPA_WEB_DEADLINE_SECONDS + 5)
 
 
+def lease(*, least: timedelta, checks: int) -> timedelta:
+    """How long whoever takes a row has it to itself, after `checks` looks; afterwards the row is due again.
+
+    It grows as the looks become seldom: a row that kills whoever looks at it may do so every time.
+    """
+    steps = settings.PAYMENT_CHECK_SCHEDULE
+    return max(least, timedelta(seconds=steps[min(checks, len(steps) - 1)]))
+
+
 def next_look(*, created_at: datetime, checks: int, at: datetime, is_open: bool) -> datetime | None:
     """After the `checks`-th look. Open attempts are looked at daily for ever; closed ones until the watch is over.
 

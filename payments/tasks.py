@@ -54,8 +54,7 @@ def sweep(**_: Any) -> None:
 
 @shared_task(name="payments.sweep_webhooks")
 def sweep_webhooks(**_: Any) -> None:
-    for webhook_id in webhooks.due(at=now()):
-        webhooks.process(webhook_id=webhook_id, gateway=providers.chapa(), at=now())
+    webhooks.sweep(gateway=providers.chapa(), clock=now)
 
 
 @shared_task(name="payments.prune")

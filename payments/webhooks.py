@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -24,8 +26,13 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=90)
 RETRIES = (30, 60, 120, 300, 600, 1800)
-"""Seconds until a delivery for a payment we do not know is tried again; after the last it waits for a person."""
+"""Seconds until a delivery for a payment we do not know is tried again; after the last it waits for a person.
+
+One over which its worker died, or its task raised, is tried again for ever, as seldom as the last of these.
+"""
 SWEEP_BATCH = 500
+BUDGET_SECONDS = 30.0
+"""One sweep's time; the next one goes on. Well below the task's own limits."""
 PAYMENT_EVENTS = ("charge.", "refund.")
 
 
@@ -135,7 +142,8 @@ def _claim(webhook_id: int) -> WebhookEvent | None:
         )
         if webhook is None:
             return None
-        WebhookEvent.objects.filter(pk=webhook_id).update(attempts=F("attempts") + 1, next_attempt_at=Now() + LEASE)
+        lease = max(LEASE, timedelta(seconds=RETRIES[min(webhook.attempts, len(RETRIES) - 1)]))
+        WebhookEvent.objects.filter(pk=webhook_id).update(attempts=F("attempts") + 1, next_attempt_at=Now() + lease)
         webhook.attempts += 1
     return webhook
 
@@ -163,6 +171,24 @@ def due(*, at: datetime) -> list[int]:
     """Deliveries that wait and whose time has come: their task was lost, or they are tried again."""
     rows = WebhookEvent.objects.filter(next_attempt_at__lte=at).order_by("next_attempt_at")
     return list(rows.values_list("pk", flat=True)[:SWEEP_BATCH])
+
+
+def sweep(*, gateway: PaymentGateway, clock: Callable[[], datetime], budget_seconds: float = BUDGET_SECONDS) -> int:
+    """Process the deliveries that are due, longest overdue first, until the time is up; returns how many were tried.
+
+    One that raises is logged and comes again later; the others do not wait for it.
+    """
+    ends = time.monotonic() + budget_seconds
+    tried = 0
+    for webhook_id in due(at=clock()):
+        if time.monotonic() >= ends:
+            break
+        tried += 1
+        try:
+            process(webhook_id=webhook_id, gateway=gateway, at=clock())
+        except Exception:
+            log.exception("webhook.not_processed", webhook=webhook_id)
+    return tried
 
 
 def forget_bodies(*, at: datetime) -> int:

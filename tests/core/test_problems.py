@@ -69,8 +69,16 @@ def test_whatever_is_raised_becomes_a_problem_document(get, problem, kind, name,
 @BOTH
 @pytest.mark.parametrize(
     "name",
-    ["statement-timeout", "state-40P01", "state-40001", "state-53300", "state-53200", "state-25006", "state-57P03",
-     "state-08006"],
+    [
+        "statement-timeout",
+        "state-40P01",
+        "state-40001",
+        "state-53300",
+        "state-53200",
+        "state-25006",
+        "state-57P03",
+        "state-08006",
+    ],
 )
 def test_a_database_that_says_not_now_is_a_503_that_says_when(get, problem, kind, name):
     answer = get(f"/{kind}/{name}")

@@ -83,6 +83,25 @@ def test_a_claim_outlives_the_work_and_not_its_worker_by_much(payment):
     assert timedelta(0) < payment.next_check_at - now() <= reconciliation.LEASE
 
 
+def test_a_row_that_kills_whoever_looks_is_looked_at_ever_more_seldom(payment, gateway):
+    class Killed(BaseException):
+        pass
+
+    def kill(tx_ref):
+        raise Killed
+
+    gateway.on_verify = kill
+    pauses = []
+    for _ in range(6):
+        make_due(payment)
+        with pytest.raises(Killed):
+            sweep(gateway)
+        payment.refresh_from_db()
+        pauses.append(round((payment.next_check_at - now()).total_seconds(), -1))
+
+    assert pauses == [90, 90, 120, 300, 600, 1800]
+
+
 def test_two_sweepers_take_each_payment_once(in_threads):
     gateway = FakeGateway()
     payments = [factories.pending_payment(order=factories.order(), gateway=gateway) for _ in range(20)]

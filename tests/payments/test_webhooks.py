@@ -8,11 +8,12 @@ from django.db import connection
 from django.utils.timezone import now
 
 from core.models import Event
-from payments import webhooks
+from payments import reconciliation, webhooks
 from payments.chapa import signature
 from payments.flow import PaymentStatus
-from payments.models import Disposition, WebhookEvent
+from payments.models import Disposition, Payment, WebhookEvent
 from payments.webhooks import Receipt
+from tests import factories
 from tests.gateways import HELD_UP
 from tests.payments.test_checkout import raises
 
@@ -243,6 +244,64 @@ def test_a_worker_that_dies_over_a_delivery_has_been_seen_to_try(receive, paymen
     webhook.refresh_from_db()
     assert (webhook.attempts, webhook.disposition) == (1, Disposition.RECEIVED)
     assert webhooks.due(at=now() + webhooks.LEASE + timedelta(seconds=5)) == [webhook.pk]
+
+
+def let_time_pass(seconds):
+    """For every claim and every waiting delivery."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE payments_webhookevent SET next_attempt_at = next_attempt_at - %s", [timedelta(0, seconds)]
+        )
+        cursor.execute("UPDATE payments_payment SET next_check_at = next_check_at - %s", [timedelta(0, seconds)])
+
+
+def test_a_release_that_raises_on_every_delivery_burns_none_and_the_next_one_makes_up_for_it(receive, gateway):
+    """M3: ten minutes of it. Each is tried a few times, ever more seldom; then all are dealt with as stored."""
+    payments = [factories.pending_payment(order=factories.order(), gateway=gateway) for _ in range(3)]
+    for payment in payments:
+        gateway.pay(payment)
+        receive(body_for(payment))
+    gateway.on_verify = raises(RuntimeError("a bug of this release"))
+    for _ in range(20):
+        let_time_pass(30)
+        webhooks.sweep(gateway=gateway, clock=now)
+        reconciliation.sweep(gateway=gateway, clock=now)
+
+    assert set(WebhookEvent.objects.values_list("disposition", flat=True)) == {Disposition.RECEIVED}
+    assert all(2 <= attempts <= 5 for attempts in WebhookEvent.objects.values_list("attempts", flat=True))
+    assert set(Payment.objects.values_list("status", flat=True)) == {PaymentStatus.PENDING}
+
+    gateway.on_verify = lambda tx_ref: None
+    let_time_pass(webhooks.RETRIES[-1])
+    webhooks.sweep(gateway=gateway, clock=now)
+
+    assert set(WebhookEvent.objects.values_list("disposition", flat=True)) == {Disposition.PROCESSED}
+    assert set(Payment.objects.values_list("status", flat=True)) == {PaymentStatus.SUCCEEDED}
+
+
+def test_a_delivery_that_raises_does_not_hold_up_the_others(receive, gateway):
+    payments = [factories.pending_payment(order=factories.order(), gateway=gateway) for _ in range(3)]
+    for payment in payments:
+        gateway.pay(payment)
+        receive(body_for(payment))
+    let_time_pass(60)
+
+    def poison(tx_ref):
+        if tx_ref == payments[0].tx_ref:
+            raise RuntimeError("not this one")
+
+    gateway.on_verify = poison
+
+    assert webhooks.sweep(gateway=gateway, clock=now) == 3
+    assert WebhookEvent.objects.filter(disposition=Disposition.PROCESSED).count() == 2
+    assert webhooks.sweep(gateway=gateway, clock=now) == 0
+
+
+def test_a_sweep_of_deliveries_ends_when_its_time_is_up(receive, payment, gateway):
+    receive(body_for(payment))
+    let_time_pass(60)
+
+    assert webhooks.sweep(gateway=gateway, clock=now, budget_seconds=0) == 0
 
 
 def test_where_chapa_is_silent_the_payment_is_watched_and_the_delivery_done(receive, payment, gateway):
