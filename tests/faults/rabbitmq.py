@@ -6,6 +6,7 @@ Erlang port mapper is ours too: the usual one daemonises, and would outlive us.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -16,12 +17,16 @@ from pathlib import Path
 import amqp
 
 from stack import places, ports
-from stack.child import ChildSpec
+from stack.child import ChildSpec, run_to_end
 
 # Debian's rabbitmq-server on the path only starts the one of the machine, as its own user; the script behind it will
 # run for anybody.
 _SERVER_PLACES = ("/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin", *os.environ.get("PATH", os.defpath).split(":"))
 _TOOL_PLACES = (*os.environ.get("PATH", os.defpath).split(":"), "/usr/local/bin", "/usr/bin")
+
+
+PLENTY = "1GB"
+"""Memory that is not used up here."""
 
 
 def absent() -> list[str]:
@@ -60,10 +65,7 @@ class PortMapper:
 
 
 class RabbitMQ:
-    """One broker: prepare it, start what `spec` says, wait for `is_ready`, connect to `url`.
-
-    `memory_limit` is the watermark above which it takes no more messages; a few bytes make it refuse from the start.
-    """
+    """One broker: prepare it, start what `spec` says, wait for `is_ready`, connect to `url`."""
 
     name = "rabbitmq"
 
@@ -71,7 +73,6 @@ class RabbitMQ:
         self.home = home
         self.port, self._between_nodes = chosen.web, chosen.sandbox
         self.mapper = PortMapper(port=chosen.postgres)
-        self.memory_limit = "1GB"
         self._account = places.service_account()
 
     @property
@@ -90,7 +91,7 @@ class RabbitMQ:
             "log.file": "false",
             "log.console": "true",
             "log.console.level": "warning",
-            "vm_memory_high_watermark.absolute": self.memory_limit,
+            "vm_memory_high_watermark.absolute": PLENTY,
             "disk_free_limit.absolute": "1MB",
         }
         self._write("rabbitmq.conf", "".join(f"{name} = {value}\n" for name, value in lines.items()))
@@ -110,6 +111,13 @@ class RabbitMQ:
     def wipe(self) -> None:
         """Its disk is gone. Call it while the broker does not run."""
         shutil.rmtree(self._data)
+
+    def limit_memory(self, watermark: str) -> None:
+        """Above it nobody may publish; a few bytes are always exceeded."""
+        words = ["set_vm_memory_high_watermark", "absolute", watermark]
+        program = _find("rabbitmqctl", _SERVER_PLACES) or "rabbitmqctl"
+        code, said = run_to_end(spec=dataclasses.replace(self.spec, command=[program, *words]), seconds=60)
+        assert code == 0, said
 
     @property
     def spec(self) -> ChildSpec:
@@ -137,8 +145,7 @@ class RabbitMQ:
             command=[_find("rabbitmq-server", _SERVER_PLACES) or "rabbitmq-server"],
             env=env,
             account=self._account,
-            stop_signal=signal.SIGTERM,
-            stop_seconds=30,
+            stop_signal=signal.SIGKILL,  # to stop it is to kill it, unless it is asked by its own tool
         )
 
     def is_ready(self) -> bool:

@@ -179,7 +179,7 @@ class Shop:
 
     @contextlib.contextmanager
     def without(self, name: str) -> Iterator[None]:
-        """A part is stopped by its stop signal (a beat's is SIGKILL), and started again afterwards."""
+        """A part is stopped by its stop signal (a beat's and the broker's is SIGKILL), and started again afterwards."""
         self.system.stop(name=name)
         try:
             yield

@@ -40,7 +40,7 @@ def is_there(shop: Shop) -> bool:
     return False
 
 
-def test_a_database_that_stops_at_once_costs_no_order_and_no_restart_of_ours(shop: Shop):
+def test_a_database_that_stops_at_once_costs_no_order_and_no_restart_of_ours(shop: Shop, figure):
     """J1: `pg_ctl stop -m immediate` under load. Connections that died are noticed, and replaced by themselves."""
     processes = {name: shop.system.pid(name=name) for name in ("web", "relay", "worker", "beat", "beat-2")}
     with Crowd(shop) as crowd:
@@ -52,13 +52,12 @@ def test_a_database_that_stops_at_once_costs_no_order_and_no_restart_of_ours(sho
             eventually(lambda: is_there(shop), what="PostgreSQL is back")
             begun = time.monotonic()
             crowd.goes_on(more=1)
-            print(f"J1: the first order {time.monotonic() - begun:.2f} s after PostgreSQL was back")
-            crowd.goes_on(more=9)
+            figure("J1", f"the first purchase {time.monotonic() - begun:.2f} s after PostgreSQL was back")
+            shop.wait_until_well()
     refusals = [status for purchase in crowd.purchases for status in purchase.answers if status >= 400]
 
-    print(f"J1: {len(crowd.purchases)} purchases, {ROUNDS} stops, {len(refusals)} answers of {set(refusals) or 'no'}")
+    figure("J1", f"{len(crowd.purchases)} purchases, {ROUNDS} stops, {len(refusals)} answers of {set(refusals)}")
     assert set(refusals) <= {503, 409}  # 409: the first try was cut off in the middle, and may still be under way
-    shop.wait_until_well()
     assert {name: shop.system.pid(name=name) for name in processes} == processes
     truth.check(shop, told=crowd.purchases, crashes=4 * ROUNDS)
     _is_sound(shop)
@@ -109,7 +108,8 @@ def every_connection(shop: Shop) -> Iterator[None]:
         try:
             held.append(shop.connect())
         except psycopg2.OperationalError as refusal:
-            assert "too many clients" in str(refusal), refusal
+            if "too many clients" not in str(refusal):
+                raise
             return True
         return False
 
@@ -143,7 +143,6 @@ def test_without_a_free_connection_the_shop_says_so_and_comes_back_by_itself(sho
         assert shop.get("/healthz/live").status_code == 200
 
     assert order(shop, key=key).status_code == 201
-    shop.wait_until_well()
     truth.check(shop, told=[shop.buy()])
 
 
@@ -176,7 +175,6 @@ def test_a_database_that_refuses_to_write_acknowledges_nothing(shop: Shop):
         assert 200 not in _webhook_answers(shop, purchase)
 
     assert order(shop, key=key).status_code == 201
-    shop.wait_until_well()
     truth.check(shop, told=[purchase])
 
 
@@ -198,7 +196,6 @@ def test_a_disk_without_room_is_a_503_and_the_same_request_succeeds_when_there_i
     os.symlink("/dev/full", file)  # noqa: PTH211
     try:
         assert_busy(order(shop, key=key))
-        assert shop.number_of("SELECT count(*) FROM orders_order WHERE email = 'somebody@gmail.com'") >= 0
     finally:
         os.unlink(file)  # noqa: PTH108
         os.rename(file + ".there", file)  # noqa: PTH104

@@ -19,16 +19,16 @@ def serving(shop: Shop) -> list[int]:
     return [child.pid for child in psutil.Process(pid).children()] if pid is not None else []
 
 
-def test_a_web_process_killed_in_mid_request_leaves_nothing_half_done(shop: Shop):
+def test_a_web_process_killed_in_mid_request_leaves_nothing_half_done(shop: Shop, figure):
     with Crowd(shop) as crowd:
         for _ in range(ROUNDS):
             crowd.goes_on(more=3)
             [victim, *_] = eventually(lambda: serving(shop), what="a process that serves")
             shop.kill_process(victim)
-            eventually(lambda: set(serving(shop)) - {victim}, what="another process serves")
+            eventually(lambda gone=victim: set(serving(shop)) - {gone}, what="another process serves")
         crowd.goes_on(more=3)
 
     broken = [status for purchase in crowd.purchases for status in purchase.answers if status not in {200, 201, 202}]
-    print(f"M1: {len(crowd.purchases)} purchases, {ROUNDS} kills, {len(broken)} answers lost or refused")
+    figure("M1", f"{len(crowd.purchases)} purchases, {ROUNDS} kills, {len(broken)} answers lost or refused")
     assert 0 in broken, "nobody was in the middle of a request"
     truth.check(shop, told=crowd.purchases)

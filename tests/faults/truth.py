@@ -11,16 +11,16 @@ from tests.faults.shop import Purchase, Shop
 
 # Time as an operator moves it. Whoever holds a lease for over ten seconds here is dead: what these tests make workers
 # do takes milliseconds.
-_PUSH = (
-    "UPDATE payments_webhookevent SET next_attempt_at = now() WHERE next_attempt_at > now()",
-    "UPDATE payments_payment SET next_check_at = now() WHERE next_check_at > now() AND completed_at IS NULL",
-    "UPDATE notifications_notification SET next_attempt_at = now() WHERE status = 'queued'",
-    "UPDATE notifications_notification SET next_attempt_at = now()"
-    " WHERE status = 'sending' AND next_attempt_at BETWEEN now() AND now() + interval '80 seconds'",
-    "UPDATE core_event SET published_at = published_at - interval '3 minutes'"
-    " WHERE topic = 'order.paid' AND published_at > now() - interval '2 minutes'"
-    " AND NOT EXISTS (SELECT FROM notifications_notification told WHERE told.event_id = core_event.id)",
-)
+_PUSH = """
+UPDATE payments_webhookevent SET next_attempt_at = now() WHERE next_attempt_at > now();
+UPDATE payments_payment SET next_check_at = now() WHERE next_check_at > now() AND completed_at IS NULL;
+UPDATE notifications_notification SET next_attempt_at = now() WHERE status = 'queued';
+UPDATE notifications_notification SET next_attempt_at = now()
+ WHERE status = 'sending' AND next_attempt_at BETWEEN now() AND now() + interval '80 seconds';
+UPDATE core_event SET published_at = published_at - interval '3 minutes'
+ WHERE topic = 'order.paid' AND published_at > now() - interval '2 minutes'
+   AND NOT EXISTS (SELECT FROM notifications_notification told WHERE told.event_id = core_event.id);
+"""
 
 _WAITING = {
     "events not published": "SELECT count(*) FROM core_event WHERE published_at IS NULL",
@@ -63,8 +63,7 @@ def come_to_rest(shop: Shop, *, seconds: float = 90) -> None:
     while left := waiting(shop):
         assert time.monotonic() < give_up_at, f"still waiting after {seconds:g} s: {left}"
         with shop.database() as cursor:
-            for statement in _PUSH:
-                cursor.execute(statement)
+            cursor.execute(_PUSH)
         time.sleep(0.25)
 
 
