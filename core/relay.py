@@ -117,9 +117,10 @@ class Relay:
     def _publish(self, event: Event) -> None:
         with structlog.contextvars.bound_contextvars(request_id=event.request_id, outbox_event=event.pk):
             for task in self.topics[event.topic]:
+                crashpoint("relay.publishing")
                 self.publisher.publish(task=task, kwargs={**event.payload, "outbox_event": event.pk})
-                self.on_tick()  # a slow broker that confirms is not a frozen one
                 crashpoint("relay.published")
+                self.on_tick()  # a slow broker that confirms is not a frozen one
             log.info("relay.published", topic=event.topic, tasks=len(self.topics[event.topic]))
 
     def _postpone(self, event: Event, error: LookupError) -> None:

@@ -130,6 +130,7 @@ def _attempt(notification: Notification, channels: Channels, *, at: datetime) ->
 
 
 def _send(notification: Notification, letter: letters.Letter, channel: Channel, *, at: datetime) -> Outcome:
+    crashpoint("email.written")
     try:
         channel.send(letter=letter)
     except Undelivered as failure:

@@ -129,7 +129,9 @@ def _close(payment: Payment, gateway: PaymentGateway, said: Verification) -> Fin
     if said.verdict not in _UNPAID:
         return Finding(verification=said)
     was_open = said.verdict is Verdict.PENDING
+    crashpoint("cancel.sent")
     gateway.cancel(tx_ref=payment.tx_ref)
+    crashpoint("cancel.answered")
     # Cancelling a paid transaction answers like cancelling a closed one: only a second look tells them apart.
     said = _verify(payment, gateway)
     closed = said.verdict in _UNPAID
