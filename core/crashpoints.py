@@ -47,6 +47,10 @@ class Crash:
             self._passings += 1
             if self._passings != self.nth:
                 return
+        self.strike()
+
+    def strike(self) -> None:
+        """Do it."""
         if self.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         elif self.how == "term":
@@ -54,7 +58,7 @@ class Crash:
         elif self.how == "stall":
             self.stall()
         else:
-            raise CrashPointReached(name)
+            raise CrashPointReached(self.point)
 
 
 def planned(env: Mapping[str, str]) -> Crash | None:

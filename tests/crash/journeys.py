@@ -1,0 +1,278 @@
+"""What happens in a shop. Between them the journeys pass every crash point; what a seed decides is drawn first.
+
+A journey is played from its beginning by every process of a case, and each step is taken once: see `play`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, Final
+
+from notifications.models import Notification
+from payments.models import Payment
+from tests.crash.play import STAFF, Play, token_of
+
+Journey = Callable[[Play], None]
+
+
+def notices(rng: Random) -> dict[str, Any]:
+    """What Chapa tells us of a payment by itself: webhook, callback, one of them, or nothing."""
+    return rng.choice(
+        [
+            {"webhook": True, "callback": True},
+            {"webhook": True, "callback": False},
+            {"webhook": False, "callback": True},
+            {"webhook": False, "callback": False},
+        ]
+    )
+
+
+def account(play: Play) -> None:
+    """Somebody opens an account, signs in, changes the profile, changes the token, and signs out."""
+    email = f"abebech{play.rng.randrange(1000)}@gmail.com"
+    person = {"email": email, "password": "a-long-enough-phrase-7", "first_name": "Abebech"}
+    play.post("register", "/auth/register/", person)
+    play.works()
+    bearer = play.sign_in(email)
+    play.once("profile", lambda: play.send("PATCH", "/auth/me/", {"last_name": "Bekele", "language": "am"}, **bearer))
+    tokens = play.once("tokens", lambda: play.send("POST", "/auth/token/", person_of(person))["body"])
+    changed = play.post("refresh", "/auth/token/refresh/", {"refresh": tokens["refresh"]})
+    # Where the answer was lost the old token is used up: one signs in again.
+    last = changed["body"].get("refresh") or tokens["refresh"]
+    play.post("revoke", "/auth/token/revoke/", {"refresh": last})
+    play.works()
+    play.sweeps()
+
+
+def person_of(person: dict[str, str]) -> dict[str, str]:
+    return {"email": person["email"], "password": person["password"]}
+
+
+def first_start(play: Play) -> None:
+    """A new system gets its demo catalogue and its demo accounts."""
+    play.command("catalogue", "seed_catalogue")
+    play.command("people", "seed_people", file=play.folder / "people.json")
+
+
+def paid(play: Play) -> None:
+    """The usual: placed, paid, confirmed, mailed."""
+    heard, quantity = notices(play.rng), play.rng.randint(1, 5)
+    order = play.order("order", quantity=quantity)
+    if order is None:
+        return
+    play.start("pay", order)
+    play.works()
+    tx_ref = play.page("page", order)
+    if tx_ref:
+        play.pays("chapa", tx_ref, **(heard | {"webhook": True}))
+    play.works()
+    play.sweeps()
+
+
+def called_back(play: Play) -> None:
+    """No webhook comes: the callback, or nobody, tells us."""
+    heard = play.rng.choice([{"webhook": False, "callback": True}] * 3 + [{"webhook": False, "callback": False}])
+    order = play.order("order")
+    if order is None:
+        return
+    play.start("pay", order)
+    tx_ref = play.page("page", order)
+    if tx_ref:
+        play.pays("chapa", tx_ref, **(heard | {"callback": True}))
+    play.works()
+    play.later("a while", 2)
+    play.sweeps()
+
+
+def refused(play: Play) -> None:
+    """More than there is; then an order that is cancelled, and a page for it that is asked for all the same."""
+    play.order("too much", sku="JAR", quantity=900)
+    order = play.order("order")
+    if order is None:
+        return
+    play.post("cancel", f"/orders/{order['number']}/cancel/", {}, **token_of(order))
+    play.start("pay", order)
+    play.works()
+
+
+def cancelled(play: Play) -> None:
+    """Cancelled while its page is open; some pay on it all the same, before or after."""
+    pays_when = play.rng.choice(["never", "before", "after"])
+    order = play.order("order", sku="JAR", quantity=2)
+    if order is None:
+        return
+    play.start("pay", order)
+    tx_ref = play.page("page", order)
+    if tx_ref and pays_when == "before":
+        play.pays("chapa before", tx_ref, webhook=False, callback=False)
+    play.post("cancel", f"/orders/{order['number']}/cancel/", {}, **token_of(order))
+    if tx_ref and pays_when == "after":
+        play.pays("chapa after", tx_ref)
+    play.works()
+    play.sweeps()
+
+
+def expired(play: Play) -> None:
+    """Nobody pays in time; some have never begun to. One pays late."""
+    begins, pays_late = play.rng.random() < 0.7, play.rng.random() < 0.4
+    order = play.order("order", sku="JAR", quantity=3)
+    if order is None:
+        return
+    tx_ref = None
+    if begins:
+        play.start("pay", order)
+        tx_ref = play.page("page", order)
+    play.works()
+    play.later("hours", 125)
+    play.sweeps()
+    if tx_ref and pays_late:
+        play.pays("chapa late", tx_ref, force=True)
+    play.works()
+    play.sweeps()
+
+
+def answer_lost(play: Play) -> None:
+    """Chapa opens the page and its answer is lost, or it never heard of us."""
+    fault = play.rng.choice(
+        [
+            {"kind": "reset", "when": "after"},
+            {"kind": "reset", "when": "before"},
+            {"kind": "status", "when": "after", "code": 502},
+            {"kind": "html"},
+            {"kind": "truncated"},
+        ]
+    )
+    first_times = play.rng.choice([1, 1, 2])
+    order = play.order("order")
+    if order is None:
+        return
+    play.gone_wrong("fault", route="initialize", times=first_times, **fault)
+    play.start("pay", order)
+    play.works()
+    play.later("a minute", 1)
+    play.sweeps()
+    play.later("some minutes", 3)
+    play.sweeps()
+    tx_ref = play.page("page", order)
+    if tx_ref:
+        play.pays("chapa", tx_ref, **notices(Random(tx_ref)))
+    play.works()
+    play.sweeps()
+
+
+def failed(play: Play) -> None:
+    """The payment fails; the customer takes another page and pays there. Some pay on both."""
+    pays_both = play.rng.random() < 0.4
+    order = play.order("order")
+    if order is None:
+        return
+    play.start("pay", order)
+    first = play.page("first page", order)
+    if first is None:
+        return
+    play.fails("chapa fails", first)
+    play.works()
+    play.sweeps()
+    play.start("pay again", order)
+    play.works()
+    play.later("a moment", 1)
+    play.sweeps()
+    second = play.page("second page", order)
+    if second:
+        play.pays("chapa", second)
+    if pays_both:
+        play.pays("chapa on the first", first, force=True)
+    play.works()
+    play.sweeps()
+
+
+def unsteady(play: Play) -> None:
+    """Chapa is slow, forgetful and wrong by turns, and tells things twice."""
+    faults = [
+        play.rng.choice(
+            [
+                {"route": "verify", "kind": "status", "code": 503},
+                {"route": "verify", "kind": "stale"},
+                {"route": "verify", "kind": "html"},
+                {"route": "verify", "kind": "unknown_status"},
+                {"route": "verify", "kind": "reset", "when": "after"},
+                {"route": "cancel", "kind": "reset", "when": "after"},
+                {"route": "webhook", "kind": "duplicate", "copies": 3},
+                {"route": "webhook", "kind": "drop"},
+                {"route": "webhook", "kind": "wrong_signature"},
+            ]
+        )
+        for _ in range(3)
+    ]
+    orders = [play.order(f"order {n}", quantity=n) for n in (1, 2)]
+    for n, fault in enumerate(faults):
+        play.gone_wrong(f"fault {n}", **fault)
+    for n, order in enumerate(orders):
+        if order is not None:
+            play.start(f"pay {n}", order)
+            tx_ref = play.page(f"page {n}", order)
+            if tx_ref:
+                play.pays(f"chapa {n}", tx_ref)
+    play.works()
+    play.later("a while", 2)
+    play.sweeps()
+
+
+def lied_to(play: Play) -> None:
+    """Less than was asked, or another currency, or not our mode: held for a person, and never paid."""
+    lie = play.rng.choice([{"amount": "1.00"}, {"currency": "USD"}, {"mode": "live"}, {"amount": "100000.00"}])
+    order = play.order("order")
+    if order is None:
+        return
+    play.start("pay", order)
+    tx_ref = play.page("page", order)
+    if tx_ref:
+        play.pays("chapa", tx_ref, **lie)
+    play.works()
+    play.sweeps()
+
+
+def orphan(play: Play) -> None:
+    """Chapa tells of a payment that is not ours, and of things that are none."""
+    play.once("orphan", lambda: play.chapa.trigger(event="charge.success", tx_ref="nx-nobody-knows")["deliveries"][0]["id"])
+    play.hear()
+    play.once("payout", lambda: play.chapa.trigger(event="payout.success")["deliveries"][0]["id"])
+    play.hear()
+    play.works()
+    play.later("a while", 3)
+    play.sweeps()
+
+
+def staff(play: Play) -> None:
+    """Staff ask Chapa about a payment, fulfil the order, and send its mail again."""
+    order = play.order("order")
+    if order is None:
+        return
+    play.start("pay", order)
+    tx_ref = play.page("page", order)
+    if tx_ref is None:
+        return
+    play.pays("chapa", tx_ref, webhook=False, callback=False)
+    chosen = str(Payment.objects.get(tx_ref=tx_ref).pk)
+    play.administer("ask", "/admin/payments/payment/", action="ask_chapa_now", _selected_action=chosen)
+    play.works()
+    play.sweeps()
+    bearer = play.sign_in(STAFF)
+    play.post("fulfil", f"/orders/{order['number']}/fulfil/", {}, **bearer)
+    mail = Notification.objects.filter(order__number=order["number"], status="sent").first()
+    if mail is not None:
+        play.administer(
+            "again", "/admin/notifications/notification/", action="send_again", _selected_action=str(mail.pk)
+        )
+    play.works()
+
+
+JOURNEYS: Final[dict[str, Journey]] = {
+    journey.__name__: journey
+    for journey in (
+        account, first_start, refused, orphan, paid, called_back, cancelled, expired, staff, failed, answer_lost,
+        unsteady, lied_to,
+    )
+}  # fmt: skip
+"""The shortest first: where a point is passed by several, a quick run takes the first of them."""

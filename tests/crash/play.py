@@ -1,0 +1,242 @@
+"""Everybody around the shop: customers, staff, and Chapa's own customers on Chapa's page.
+
+People remember what they were told, whatever becomes of the shop. A step that was answered is not taken again; one
+that was not is, in the same words and under the same key, by whoever plays the journey next.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import requests
+from django.core.management import call_command
+from django.test import Client
+
+from core.crashpoints import CrashPointReached
+from sandbox.remote import Control, Refused
+from tests.crash.place import Life, Role
+from tests.crash.system import System, let_pass
+from users.models import User
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 60
+OUT_OF_SERVICE = 500
+NOT_NOW = {"request_in_progress", "too_many_attempts", "gateway_unavailable"}
+STAFF, PASSWORD = "staff@gmail.com", "a-long-enough-phrase-7"
+JSON = dict[str, Any]
+
+
+class GaveUp(Exception):
+    """There is no answer to be had now. People come back later."""
+
+
+class Memory:
+    """Step → what it led to; in a file, a line for each time that it was answered."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.known: dict[str, Any] = {}
+        self.told: dict[str, list[Any]] = {}
+        if file.exists():
+            for line in file.read_text(encoding="utf-8").splitlines():
+                self._learn(*json.loads(line))
+
+    def keep(self, step: str, value: Any) -> None:
+        line = json.dumps([step, value])
+        with self._file.open("a", encoding="utf-8") as out:
+            out.write(line + "\n")
+        self._learn(*json.loads(line))
+
+    def _learn(self, step: str, value: Any) -> None:
+        self.known[step] = value
+        self.told.setdefault(step, []).append(value)
+
+
+class Play:
+    """What a journey is written in. It draws from `rng` at its beginning only, so that whoever goes on draws the same."""
+
+    def __init__(self, life: Life, *, system: System) -> None:
+        self.folder = life.place.folder
+        self._seed = f"{life.journey} {life.seed}"
+        self.memory = Memory(life.place.memory)
+        self.chapa = Control(url=life.place.control_url)
+        self.system = system
+        self._base = f"http://127.0.0.1:{system.port}/api/v1"
+        self._tries = 1 if life.role is Role.SECOND else 3
+        self._wait = "500ms" if life.role is Role.SECOND else "45s"
+
+    def from_the_beginning(self) -> Play:
+        """What is drawn is drawn again."""
+        self.rng = Random(self._seed)
+        return self
+
+    def once(self, step: str, act: Callable[[], Any]) -> Any:
+        """Do it, unless it is known to be done; what it led to."""
+        self.system.end_if_asked()
+        if step not in self.memory.known:
+            self.memory.keep(step, act())
+        return self.memory.known[step]
+
+    # ---- customers ----
+
+    def post(self, step: str, path: str, body: JSON | None = None, **headers: str) -> JSON:
+        """Post until it is answered for good: `status` and `body`. :raises GaveUp:"""
+        return dict(self.once(step, lambda: self.send("POST", path, body, **headers)))
+
+    def post_once(self, step: str, path: str, body: JSON | None = None, **headers: str) -> JSON:
+        """The same under an Idempotency-Key, the step: however often it is posted, it happens once."""
+
+        def act() -> JSON:
+            return self.send("POST", path, body, Idempotency_Key=f"key of {step}", **headers) | {"key": step}
+
+        return dict(self.once(step, act))
+
+    def send(self, method: str, path: str, body: JSON | None = None, **headers: str) -> JSON:
+        """:raises GaveUp: nobody answers, or the answer says that another moment may have another."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()} | {"Connection": "close"}
+        said = ""
+        for _ in range(self._tries):
+            try:
+                with requests.Session() as session:
+                    session.trust_env = False
+                    answer = session.request(
+                        method, f"{self._base}{path}", json=body, headers=given, timeout=PATIENCE_SECONDS
+                    )
+            except requests.RequestException as problem:
+                said = type(problem).__name__
+                continue
+            told = answer.json() if answer.content else {}
+            said = f"{answer.status_code} {answer.text[:200]}"
+            if answer.status_code < OUT_OF_SERVICE and told.get("code") not in NOT_NOW:
+                return {"status": answer.status_code, "body": told}
+        log.warning("%s %s: %s", method, path, said)
+        raise GaveUp(f"{method} {path}: {said}")
+
+    def order(self, step: str, *, sku: str = "CUP", quantity: int = 2, **fields: Any) -> JSON | None:
+        """Place an order; None where it is refused."""
+        body = {"items": [{"sku": sku, "quantity": quantity}], "email": f"{step.replace(' ', '-')}@gmail.com"} | fields
+        told = self.post_once(step, "/orders/", body)
+        return told["body"] if told["status"] == 201 else None
+
+    def start(self, step: str, order: JSON) -> JSON:
+        """Start to pay: the answer, whatever it is."""
+        return self.post_once(step, f"/orders/{order['number']}/payments/", {}, **token_of(order))
+
+    def page(self, step: str, order: JSON) -> str | None:
+        """The `tx_ref` of an attempt whose page is open; None where the order can no longer be paid.
+
+        :raises GaveUp: there is none yet.
+        """
+
+        def look() -> str | None:
+            attempts = self.send("GET", f"/orders/{order['number']}/payments/", **token_of(order))["body"]["results"]
+            for attempt in attempts:
+                if attempt["checkout_url"] and attempt["status"] == "pending":
+                    return str(attempt["tx_ref"])
+            if self.look(order)["status"] != "awaiting_payment":
+                return None
+            raise GaveUp(f"no page for {order['number']} yet")
+
+        found: str | None = self.once(step, look)
+        return found
+
+    def look(self, order: JSON) -> JSON:
+        """The order as it is now."""
+        return dict(self.send("GET", f"/orders/{order['number']}/", **token_of(order))["body"])
+
+    def sign_in(self, email: str) -> dict[str, str]:
+        """The header of somebody with an account."""
+        told = self.send("POST", "/auth/token/", {"email": email, "password": PASSWORD})["body"]
+        if "access" not in told:
+            raise GaveUp(f"{email} cannot sign in: {told}")
+        return {"Authorization": f"Bearer {told['access']}"}
+
+    # ---- Chapa ----
+
+    def pays(self, step: str, tx_ref: str, **how: Any) -> None:
+        """A customer pays on Chapa's page; what Chapa has to tell about it has been told, or tried."""
+        self._at_chapa(step, lambda: self.chapa.pay(tx_ref=tx_ref, **how))
+
+    def fails(self, step: str, tx_ref: str) -> None:
+        """A customer's payment fails for good."""
+        self._at_chapa(step, lambda: self.chapa.fail(tx_ref=tx_ref))
+
+    def gone_wrong(self, step: str, **rule: Any) -> None:
+        """From now on something goes wrong at Chapa: a fault of the sandbox."""
+        self.once(step, lambda: self.chapa.fault(**rule)["id"])
+
+    def _at_chapa(self, step: str, act: Callable[[], JSON]) -> None:
+        def attempt() -> str:
+            try:
+                act()
+            except Refused as no:
+                return str(no)  # it happened before the process died that should have remembered it
+            return "done"
+
+        self.once(step, attempt)
+        self.hear()
+
+    def hear(self) -> None:
+        """Wait until Chapa has sent what it has to send now."""
+        try:
+            self.chapa.deliveries(wait=self._wait)
+        except Refused as problem:
+            raise GaveUp(str(problem)) from None
+
+    # ---- staff ----
+
+    def administer(self, step: str, path: str, **data: Any) -> None:
+        """Post a form of the staff site. :raises GaveUp:"""
+
+        def act() -> int:
+            client = Client(raise_request_exception=False)
+            client.force_login(User.objects.get(email=STAFF))
+            answer = client.post(path, data)
+            if answer.status_code not in {200, 302}:
+                raise GaveUp(f"{path}: {answer.status_code}")
+            return answer.status_code
+
+        self.once(step, act)
+
+    def command(self, step: str, name: str, **options: Any) -> None:
+        """Run a management command. :raises GaveUp: where it died."""
+
+        def act() -> str:
+            try:
+                call_command(name, verbosity=0, **options)
+            except CrashPointReached as died:
+                raise GaveUp(f"{name} died at {died}") from None
+            return "done"
+
+        self.once(step, act)
+
+    # ---- everybody ----
+
+    def works(self) -> None:
+        """Relay and workers do what there is."""
+        self.system.work()
+
+    def sweeps(self) -> None:
+        """Beat strikes once for every sweeper."""
+        self.system.sweep()
+
+    def later(self, step: str, minutes: int) -> None:
+        """Time passes, for us and for Chapa."""
+        self.once(step, lambda: self.passes(minutes))
+        self.hear()
+
+    def passes(self, minutes: int) -> int:
+        let_pass(minutes)
+        self.chapa.advance(by=f"{minutes}m")
+        return minutes
+
+
+def token_of(order: JSON) -> dict[str, str]:
+    """The header by which a guest sees an order."""
+    return {"X_Order_Token": order["access_token"]} if "access_token" in order else {}

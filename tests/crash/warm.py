@@ -1,0 +1,23 @@
+"""Imported once by the process from which all others are forked: an application that has started, and done nothing."""
+
+from __future__ import annotations
+
+import os
+
+import django
+
+django.setup()
+
+from django.contrib import admin
+from django.template import engines
+from django.urls import get_resolver
+
+import config.wsgi
+from config.celery import app
+from tests.crash import ageing, broker, journeys, judge, lives, play, shop, system
+
+PID = os.getpid()
+app.loader.import_default_modules()
+app.finalize()
+_ = (config.wsgi, ageing, broker, journeys, judge, lives, play, shop, system)
+_ = (get_resolver().url_patterns, engines.all(), admin.site.urls)
