@@ -143,7 +143,7 @@ def answer_lost(play: Play) -> None:
             {"kind": "truncated"},
         ]
     )
-    first_times = play.rng.choice([1, 1, 2])
+    first_times, heard = play.rng.choice([1, 1, 2]), notices(play.rng)
     order = play.order("order")
     if order is None:
         return
@@ -156,7 +156,7 @@ def answer_lost(play: Play) -> None:
     play.sweeps()
     tx_ref = play.page("page", order)
     if tx_ref:
-        play.pays("chapa", tx_ref, **notices(Random(tx_ref)))
+        play.pays("chapa", tx_ref, **heard)
     play.works()
     play.sweeps()
 
