@@ -4,6 +4,7 @@ PORT   ?= 8000
 VENV   ?= .venv
 PYTHON ?=
 ARGS   ?=
+BUDGET ?= 60m
 
 BIN    := $(VENV)/bin
 LOCK   := requirements/dev.txt
@@ -15,12 +16,12 @@ export PORT VENV PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo test check fmt lint types contracts migrations docs teeth bench lock clean
+.PHONY: help setup run demo test check fmt lint types contracts migrations docs teeth proof bench lock clean
 
 help: ## List what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\n  PORT=9000 make run      other ports (the web gets PORT, the others its neighbours)\n'
-	@printf '  make demo ARGS="--only 3,5"    make test ARGS="-k refund"    VENV=~/venvs/nexus make run\n'
+	@printf '  make demo ARGS="--only 3,5"    make test ARGS="-k refund"    make proof BUDGET=8h    VENV=~/venvs/nexus make run\n'
 
 setup: $(READY) ## Create the environment and install the locked requirements
 
@@ -64,6 +65,9 @@ docs: $(READY) ## Write the generated documents anew (errors, flows)
 
 teeth: $(READY) ## Take each guard out and see its test turn red (tests/guards.toml)
 	@$(BIN)/python -m tests.teeth $(ARGS)
+
+proof: $(READY) ## Run what proves something many times, for BUDGET=60m, and write docs/proof.md; goes on where it stopped
+	@$(BIN)/python -m tests.proof --budget $(BUDGET) $(ARGS)
 
 bench: $(READY) ## Measure: throughput against a bare floor, start, memory, latency
 	@$(BIN)/python -m bench $(ARGS)

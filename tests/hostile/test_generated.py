@@ -1,6 +1,7 @@
 """What nobody thought of: Hypothesis writes values, bytes, headers, addresses and whole orders.
 
-`HYPOTHESIS_PROFILE=proof` makes it look for a long time (50,000 examples of each); otherwise a few, always the same.
+`HYPOTHESIS_PROFILE=proof` makes it look for a long time (50,000 examples of each, or as many as `NEXUS_PROOF_EXAMPLES`
+says); otherwise a few, always the same.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tests.hostile.scene import PLENTY
 
 IS_PROOF: Final = os.environ.get("HYPOTHESIS_PROFILE") == "proof"
 generated = settings(
-    max_examples=50_000 if IS_PROOF else 60,
+    max_examples=int(os.environ.get("NEXUS_PROOF_EXAMPLES", "50000")) if IS_PROOF else 60,
     derandomize=not IS_PROOF,
     deadline=None,
     # The shop is made once for all examples of a test: none of them may need it fresh.
