@@ -331,7 +331,9 @@ def _ask(refund: Refund, gateway: PaymentGateway) -> RefundReceipt | None:
         return receipt
     # Chapa documents the question by its own reference alone, which we do not have. All that was captured having gone
     # back is an answer too, where our refunds are all that there could be.
+    crashpoint("refund.payment_sent")
     payment = gateway.verify(tx_ref=refund.payment.tx_ref)
+    crashpoint("refund.payment_answered")
     everything = repayments.refundable(payment=refund.payment)
     if payment.verdict is Verdict.REFUNDED and not everything:
         return RefundReceipt(verdict=RefundVerdict.REFUNDED, amount=refund.total, said="payment refunded")
