@@ -26,7 +26,7 @@ class CrashPointReached(RuntimeError):
 
 @dataclass(kw_only=True)
 class Crash:
-    """What is to happen where: at the `nth` passing of `point`, once. `stall` holds whoever passes for as long as it runs."""
+    """What happens where: at the `nth` passing of `point`, once. `stall` holds who passes for as long as it runs."""
 
     point: str
     nth: int

@@ -60,7 +60,9 @@ def test_stall_holds_the_point_for_as_long_as_it_is_told_and_then_goes_on():
     assert crashpoints.STALL_SECONDS == 10
 
 
-@pytest.mark.parametrize("plan", ["settle.before_commit:1:explode", "settle.before_commit:0:kill", "settle", "a:b:kill"])
+@pytest.mark.parametrize(
+    "plan", ["settle.before_commit:1:explode", "settle.before_commit:0:kill", "settle", "a:b:kill"]
+)
 def test_a_plan_that_is_none_is_refused_before_anything_runs(plan):
     code, passed, said = run(plan)
 

@@ -1,6 +1,6 @@
 """Time passes for everybody: the database grows older, and Chapa's clock goes on.
 
-Every stored time is moved into the past, so that the code under test reads the real clock and needs no way to be fooled.
+Every stored time is moved into the past, so that the code under test reads the real clock.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def pass_in_the_database(by: timedelta) -> None:
                 )
                 cursor.execute(
                     sql.SQL(
-                        "UPDATE {0} SET {1} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {0} FOR NO KEY UPDATE SKIP LOCKED))"
+                        "UPDATE {0} SET {1} WHERE ctid = ANY"
+                        " (ARRAY(SELECT ctid FROM {0} FOR NO KEY UPDATE SKIP LOCKED))"
                     ).format(sql.Identifier(table), moved),
                     {"by": by},
                 )

@@ -324,4 +324,3 @@ def _warm_up(forked: Any) -> None:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-

@@ -30,11 +30,11 @@ def live(life: Life, parent: Connection) -> None:
     _follow_the_log(life.place)
     from tests.crash import lives, warm
 
-    if warm.PID == os.getpid():
+    if os.getpid() == warm.PID:
         raise RuntimeError("this process was not forked from the warm one")
     try:
         lives.run(life, tell=lambda *what: parent.send(what), held=parent.recv)
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, the parent shall hear of it
         traceback.print_exc()
         parent.send(("broke", traceback.format_exc()))
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from notifications.models import Notification
 from payments.models import Payment
-from tests.crash.play import STAFF, Play, token_of
+from tests.crash.play import LEAD, STAFF, Play, token_of
 
 Journey = Callable[[Play], None]
 
@@ -235,7 +235,9 @@ def lied_to(play: Play) -> None:
 
 def orphan(play: Play) -> None:
     """Chapa tells of a payment that is not ours, and of things that are none."""
-    play.once("orphan", lambda: play.chapa.trigger(event="charge.success", tx_ref="nx-nobody-knows")["deliveries"][0]["id"])
+    play.once(
+        "orphan", lambda: play.chapa.trigger(event="charge.success", tx_ref="nx-nobody-knows")["deliveries"][0]["id"]
+    )
     play.hear()
     play.once("payout", lambda: play.chapa.trigger(event="payout.success")["deliveries"][0]["id"])
     play.hear()
@@ -254,17 +256,115 @@ def staff(play: Play) -> None:
     if tx_ref is None:
         return
     play.pays("chapa", tx_ref, webhook=False, callback=False)
-    chosen = str(Payment.objects.get(tx_ref=tx_ref).pk)
-    play.administer("ask", "/admin/payments/payment/", action="ask_chapa_now", _selected_action=chosen)
+    play.administer("ask", "payments.payment", "ask_chapa_now", Payment.objects.get(tx_ref=tx_ref))
     play.works()
     play.sweeps()
-    bearer = play.sign_in(STAFF)
-    play.post("fulfil", f"/orders/{order['number']}/fulfil/", {}, **bearer)
+    play.post("fulfil", f"/orders/{order['number']}/fulfil/", {}, **play.sign_in(STAFF))
     mail = Notification.objects.filter(order__number=order["number"], status="sent").first()
     if mail is not None:
-        play.administer(
-            "again", "/admin/notifications/notification/", action="send_again", _selected_action=str(mail.pk)
-        )
+        play.administer("again", "notifications.notification", "send_again", mail)
+    play.works()
+
+
+def refunded(play: Play) -> None:
+    """Staff give money back, all or a part of it. Chapa's answer may be lost; sometimes the money comes back."""
+    amount = play.rng.choice(["", "", "100.00"])
+    fault = play.rng.choice(
+        [
+            None,
+            None,
+            {"kind": "reset", "when": "after"},
+            {"kind": "reset", "when": "before"},
+            {"kind": "status", "when": "after", "code": 502},
+            {"kind": "html"},
+        ]
+    )
+    is_fulfilled, comes_back = play.rng.random() < 0.4, play.rng.random() < 0.2
+    bought = play.buy("order")
+    if bought is None:
+        return
+    order, tx_ref = bought
+    if is_fulfilled:
+        play.post("fulfil", f"/orders/{order['number']}/fulfil/", {}, **play.sign_in(STAFF))
+    if fault:
+        play.gone_wrong("fault", route="refund", **fault)
+    refund = play.give_back("refund", tx_ref, amount=amount)
+    play.works()
+    play.later("some minutes", 7)
+    play.sweeps()
+    play.later("an hour", 70)
+    play.sweeps()
+    if comes_back:
+        play.gives_up_a_refund("chapa cannot pay it out", refund)
+    play.later("two days", 2900)
+    play.sweeps()
+
+
+def asked_about(play: Play) -> None:
+    """A refund's answer is lost, and so nobody but Chapa knows its reference."""
+    bought = play.buy("order", quantity=1)
+    if bought is None:
+        return
+    play.gone_wrong("fault", route="refund", kind="reset", when="after")
+    play.give_back("refund", bought[1])
+    play.works()
+    play.later("some minutes", 7)
+    play.sweeps()
+    play.later("two days", 2900)
+    play.sweeps()
+
+
+def decided(play: Play) -> None:
+    """Two refunds so large that somebody else decides: one is approved, the other rejected."""
+    bought = play.buy("order", quantity=50)
+    if bought is None:
+        return
+    for step in ("approve", "reject"):
+        refund = play.give_back(step, bought[1], amount="10100.00")
+        play.works()
+        play.administer(f"to {step}", "payments.refund", step, refund, by=LEAD, reason="looked into")
+    play.works()
+    play.later("two days", 2900)
+    play.sweeps()
+
+
+def resolved(play: Play) -> None:
+    """Too little was paid: it is held, and a person decides that it goes back, or that it never came."""
+    resolution = play.rng.choice(["refund", "refund", "not_received"])
+    order = play.order("order")
+    if order is None:
+        return
+    play.start("pay", order)
+    tx_ref = play.page("page", order)
+    if tx_ref is None:
+        return
+    play.pays("chapa", tx_ref, amount="800.00")
+    play.works()
+    play.sweeps()
+    discrepancy = play.discrepancy(tx_ref)
+    play.administer(
+        "resolve", "payments.discrepancy", "resolve", discrepancy, resolution=resolution, reason="it was less"
+    )
+    play.works()
+    play.later("two days", 2900)
+    play.sweeps()
+
+
+def taken_back(play: Play) -> None:
+    """In Chapa's dashboard, or by a dispute, a payment goes back without us. We look again, and a person confirms."""
+    by_dispute = play.rng.random() < 0.5
+    bought = play.buy("order")
+    if bought is None:
+        return
+    play.later("an hour", 70)
+    play.sweeps()
+    play.takes_back("chapa takes it back", bought[1], by_dispute=by_dispute)
+    play.later("a day", 1500)
+    play.sweeps()
+    discrepancy = play.discrepancy(bought[1])
+    play.administer(
+        "resolve", "payments.discrepancy", "resolve", discrepancy, resolution="accept_theirs", reason="seen there"
+    )
     play.works()
 
 
@@ -272,7 +372,7 @@ JOURNEYS: Final[dict[str, Journey]] = {
     journey.__name__: journey
     for journey in (
         account, first_start, refused, orphan, paid, called_back, cancelled, expired, staff, failed, answer_lost,
-        unsteady, lied_to,
+        unsteady, lied_to, refunded, asked_about, decided, resolved, taken_back,
     )
 }  # fmt: skip
 """The shortest first: where a point is passed by several, a quick run takes the first of them."""

@@ -1,4 +1,4 @@
-"""What one process does with its life: plays a journey until it dies, comes in between, or finishes what others left."""
+"""What one process does: plays a journey until it dies, comes in between, or finishes what others have left."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 COLD = 143
 """Exit code of a process that SIGTERM has interrupted where it was."""
-STEPS = (0, 2, 2, 11, 40, 75, 130, 300, 1500, 4400)
+STEPS = (0, 2, 2, 11, 40, 75, 130, 300, 1500, 4400, 4400, 1500)
 """Minutes that pass until everything has come to its end: leases, pauses, holds, windows, days."""
 AT_LEAST = 3
 """Steps before all can be said to be quiet: what was lost with the broker is looked for after two minutes."""
@@ -50,19 +50,12 @@ def run(life: Life, *, tell: Tell, held: Callable[[], object]) -> None:
     system = System(life)
     play = Play(life, system=system)
     passed: Counter[str] = Counter()
-    crash: Callable[[str], None] = lambda name: None
-    if life.crash is not None:
-        point, nth, how = life.crash
-
-        def stall() -> None:
-            tell("stalled")
-            held()
-
-        crash = Told(point=point, nth=nth, how=how, stall=stall, tell=tell)
+    crash = _crash(life, tell=tell, held=held)
 
     def listener(name: str) -> None:
         passed[name] += 1
-        crash(name)
+        if crash is not None:
+            crash(name)
 
     journey = (JOURNEYS | SABOTAGE)[life.journey]
     _obey_sigterm(life, system)
@@ -73,6 +66,18 @@ def run(life: Life, *, tell: Tell, held: Callable[[], object]) -> None:
     else:
         _go_as_far_as_possible(life, play, journey)
         tell("passed", dict(passed))
+
+
+def _crash(life: Life, *, tell: Tell, held: Callable[[], object]) -> Told | None:
+    if life.crash is None:
+        return None
+    point, nth, how = life.crash
+
+    def stall() -> None:
+        tell("stalled")
+        held()
+
+    return Told(point=point, nth=nth, how=how, stall=stall, tell=tell)
 
 
 def _go_as_far_as_possible(life: Life, play: Play, journey: Journey) -> None:

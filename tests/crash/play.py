@@ -18,6 +18,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from core.crashpoints import CrashPointReached
+from payments.models import Discrepancy, Payment, Refund
 from sandbox.remote import Control, Refused
 from tests.crash.place import Life, Role
 from tests.crash.system import System, let_pass
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 60
 OUT_OF_SERVICE = 500
 NOT_NOW = {"request_in_progress", "too_many_attempts", "gateway_unavailable"}
-STAFF, PASSWORD = "staff@gmail.com", "a-long-enough-phrase-7"
+STAFF, LEAD, PASSWORD = "staff@gmail.com", "lead@gmail.com", "a-long-enough-phrase-7"
 JSON = dict[str, Any]
 
 
@@ -59,7 +60,7 @@ class Memory:
 
 
 class Play:
-    """What a journey is written in. It draws from `rng` at its beginning only, so that whoever goes on draws the same."""
+    """What a journey is written in. It draws from `rng` at its beginning only, so that who goes on draws the same."""
 
     def __init__(self, life: Life, *, system: System) -> None:
         self.folder = life.place.folder
@@ -146,6 +147,29 @@ class Play:
         found: str | None = self.once(step, look)
         return found
 
+    def buy(self, step: str, **basket: Any) -> tuple[JSON, str] | None:
+        """Order and pay, and the money is seen: the order and its `tx_ref`; None where it could not be.
+
+        :raises GaveUp: it is not seen yet.
+        """
+        order = self.order(step, **basket)
+        if order is None:
+            return None
+        self.start(f"pay {step}", order)
+        tx_ref = self.page(f"page {step}", order)
+        if tx_ref is None:
+            return None
+        self.pays(f"chapa {step}", tx_ref)
+        self.works()
+        self.once(f"seen {step}", lambda: self._is_seen(order))
+        return order, tx_ref
+
+    def _is_seen(self, order: JSON) -> str:
+        status = str(self.look(order)["status"])
+        if status not in {"paid", "fulfilled", "refunded"}:
+            raise GaveUp(f"{order['number']} is {status}")
+        return status
+
     def look(self, order: JSON) -> JSON:
         """The order as it is now."""
         return dict(self.send("GET", f"/orders/{order['number']}/", **token_of(order))["body"])
@@ -166,6 +190,15 @@ class Play:
     def fails(self, step: str, tx_ref: str) -> None:
         """A customer's payment fails for good."""
         self._at_chapa(step, lambda: self.chapa.fail(tx_ref=tx_ref))
+
+    def gives_up_a_refund(self, step: str, refund: Refund) -> None:
+        """Chapa cannot pay a refund out, or takes back one that had arrived."""
+        self._at_chapa(step, lambda: self.chapa.move_refund(ref_id=refund.reference, to="reversed", force=True))
+
+    def takes_back(self, step: str, tx_ref: str, *, by_dispute: bool) -> None:
+        """All of a payment goes back without us: as the customer's bank wants it, or in the dashboard."""
+        act = self.chapa.reverse if by_dispute else self.chapa.refund
+        self._at_chapa(step, lambda: act(tx_ref=tx_ref))
 
     def gone_wrong(self, step: str, **rule: Any) -> None:
         """From now on something goes wrong at Chapa: a fault of the sandbox."""
@@ -191,18 +224,46 @@ class Play:
 
     # ---- staff ----
 
-    def administer(self, step: str, path: str, **data: Any) -> None:
-        """Post a form of the staff site. :raises GaveUp:"""
+    def administer(self, step: str, model: str, action: str, row: Any, *, by: str = STAFF, **given: str) -> None:
+        """Choose a row on the staff site, and do something with it. :raises GaveUp:"""
 
         def act() -> int:
-            client = Client(raise_request_exception=False)
-            client.force_login(User.objects.get(email=STAFF))
-            answer = client.post(path, data)
-            if answer.status_code not in {200, 302}:
-                raise GaveUp(f"{path}: {answer.status_code}")
-            return answer.status_code
+            return self._administer(model, action, row, by=by, **given)
 
         self.once(step, act)
+
+    def _administer(self, model: str, action: str, row: Any, *, by: str, **given: str) -> int:
+        client = Client(raise_request_exception=False)
+        client.force_login(User.objects.get(email=by))
+        answer = client.post(
+            f"/admin/{model.replace('.', '/')}/",
+            {"action": action, "_selected_action": str(row.pk), "confirmed": "yes", **given},
+        )
+        if answer.status_code not in {200, 302}:
+            raise GaveUp(f"{action} of {row}: {answer.status_code}")
+        return answer.status_code
+
+    def give_back(self, step: str, tx_ref: str, *, amount: str = "") -> Refund:
+        """Staff ask for a refund, after a look at whether it was asked for before. :raises GaveUp: not possible yet."""
+
+        def act() -> str:
+            payment = Payment.objects.get(tx_ref=tx_ref)
+            mine = Refund.objects.filter(payment=payment, reason=step)
+            if not mine.exists():
+                self._administer("payments.payment", "give_back", payment, by=STAFF, amount=amount, reason=step)
+            found = mine.first()
+            if found is None:
+                raise GaveUp(f"{tx_ref} is {payment.status}, and nothing of it is given back")
+            return str(found.pk)
+
+        return Refund.objects.get(pk=self.once(step, act))
+
+    def discrepancy(self, tx_ref: str) -> Discrepancy:
+        """What a person has to look at. :raises GaveUp: it was not found yet."""
+        found = Discrepancy.objects.filter(payment__tx_ref=tx_ref).first()
+        if found is None:
+            raise GaveUp(f"nothing was found about {tx_ref}")
+        return found
 
     def command(self, step: str, name: str, **options: Any) -> None:
         """Run a management command. :raises GaveUp: where it died."""

@@ -62,7 +62,9 @@ def goods_are_given_away(play: Play) -> None:
 def more_is_booked_than_was_paid(play: Play) -> None:
     paid_at_chapa(play)
     play.sweeps()
-    play.once("more", lambda: behind_everybodys_back("UPDATE payments_payment SET captured_amount = captured_amount + 1"))
+    play.once(
+        "more", lambda: behind_everybodys_back("UPDATE payments_payment SET captured_amount = captured_amount + 1")
+    )
 
 
 def a_mail_is_forgotten(play: Play) -> None:
@@ -75,7 +77,8 @@ def a_mail_is_forgotten(play: Play) -> None:
             "INSERT INTO notifications_notification (id, event_id, topic, template, channel, recipient, language,"
             " order_id, status, attempts, interruptions, last_error, message_id, request_id, sent_at)"
             " SELECT gen_random_uuid(), e.id, e.topic, 'order_paid', 'email', 'a@gmail.com', 'en', o.id, 'sent', 1, 0,"
-            " '', '<forgotten@nexus.example>', '', now() FROM core_event e, orders_order o WHERE e.topic = 'order.paid'",
+            " '', '<forgotten@nexus.example>', '', now() FROM core_event e, orders_order o"
+            " WHERE e.topic = 'order.paid'",
         ),
     )
 

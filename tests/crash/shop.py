@@ -7,7 +7,7 @@ from django.db import connections
 
 from tests import factories
 from tests.crash.place import Place
-from tests.crash.play import PASSWORD, STAFF
+from tests.crash.play import LEAD, PASSWORD, STAFF
 from users.models import User
 
 
@@ -17,4 +17,5 @@ def build(place: Place) -> None:
     call_command("migrate", verbosity=0)
     factories.product(sku="CUP", price="450.00", on_hand=500)
     factories.product(sku="JAR", price="99.90", on_hand=4)
-    User.objects.create_superuser(STAFF, PASSWORD)
+    for email in (STAFF, LEAD):
+        User.objects.create_superuser(email, PASSWORD)

@@ -33,7 +33,7 @@ class Ended(Exception):
 
 
 class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """The application has its own line for each request."""
 
 

@@ -8,13 +8,13 @@ import django
 
 django.setup()
 
-from django.contrib import admin
-from django.template import engines
-from django.urls import get_resolver
+from django.contrib import admin  # noqa: E402 - Django first
+from django.template import engines  # noqa: E402 - Django first
+from django.urls import get_resolver  # noqa: E402 - Django first
 
-import config.wsgi
-from config.celery import app
-from tests.crash import ageing, broker, journeys, judge, lives, play, shop, system
+import config.wsgi  # noqa: E402 - Django first
+from config.celery import app  # noqa: E402 - Django first
+from tests.crash import ageing, broker, journeys, judge, lives, play, shop, system  # noqa: E402 - Django first
 
 PID = os.getpid()
 app.loader.import_default_modules()

@@ -13,8 +13,8 @@ from tests.proof.state import State
 HEAD = """\
 # Proof
 
-Written by `make proof BUDGET={budget}`: what was run, how often, what failed. Nobody edits it; whoever doubts it runs it
-again. A run that is interrupted goes on where it stopped, as long as the tree is the same.
+Written by `make proof BUDGET={budget}`: what was run, how often, what failed. Nobody edits it; whoever doubts it runs
+it again. A run that is interrupted goes on where it stopped, as long as the tree is the same.
 
 - Commit `{tree}`
 - {machine}

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -260,8 +260,10 @@ def _counted(report: Path) -> tuple[int, int]:
     """Tests that passed, and that did not; a skipped one is neither."""
     if not report.exists():
         return 0, 0
-    suites = list(ElementTree.parse(report).getroot().iter("testsuite"))
-    count = {name: sum(int(suite.get(name, 0)) for suite in suites) for name in ("tests", "failures", "errors", "skipped")}
+    suites = list(ET.parse(report).getroot().iter("testsuite"))
+    count = {
+        name: sum(int(suite.get(name, 0)) for suite in suites) for name in ("tests", "failures", "errors", "skipped")
+    }
     failed = count["failures"] + count["errors"]
     return count["tests"] - failed - count["skipped"], failed
 

@@ -55,9 +55,7 @@ def _beyond(part: Part) -> Iterator[Unit]:
     return itertools.dropwhile(lambda unit: unit.is_needed, part.units())
 
 
-def _run(
-    part: Part, units: Iterable[Unit], *, state: State, heard: Heard, in_time: Callable[[], bool]
-) -> None:
+def _run(part: Part, units: Iterable[Unit], *, state: State, heard: Heard, in_time: Callable[[], bool]) -> None:
     todo = [unit for unit in units if unit not in state]
     if not todo or not in_time():
         return

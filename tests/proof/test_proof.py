@@ -1,4 +1,4 @@
-"""`make proof`: it goes on where it stopped, tells what failed and how to see it again, and writes down nothing but that."""
+"""`make proof` goes on where it stopped, tells what failed and how to see it again, and writes down that alone."""
 
 from __future__ import annotations
 
