@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from core.money import Money
@@ -29,8 +30,23 @@ UNREACHABLE = Unavailable("connect", may_have_happened=False)
 USED_BEFORE = Refused("Transaction reference has been used before", reference_used=True)
 
 
+@dataclass
+class GivenBack:
+    """A refund as the gateway knows it. `reference` is ours, empty where somebody made it in the dashboard."""
+
+    tx_ref: str
+    reference: str
+    gateway_reference: str
+    amount: Money
+    verdict: RefundVerdict = RefundVerdict.INITIATED
+
+
 class FakeGateway:
-    """Like Chapa: a `tx_ref` opens one page for ever; a page is pending until paid, failed or cancelled."""
+    """Like Chapa: a `tx_ref` opens one page for ever; a page is pending until paid, failed or cancelled.
+
+    A refund's reference is taken once, no more is given back than is left, and a refund is asked about by the
+    gateway's own reference alone, unless `knows_our_references`.
+    """
 
     mode = Mode.TEST
 
@@ -45,6 +61,13 @@ class FakeGateway:
         self.before_open: Callable[[str], None] = lambda tx_ref: None
         self.on_verify: Callable[[str], None] = lambda tx_ref: None
         self.on_cancel: Callable[[str], None] = lambda tx_ref: None
+        self.refunds: list[GivenBack] = []
+        self.knows_our_references = False
+        self.before_refund: Callable[[str], None] = lambda reference: None
+        self.on_refund: Callable[[str], None] = lambda reference: None
+        """Runs after the refund was made; raise from it to lose the answer."""
+        self.on_verify_refund: Callable[[str], None] = lambda reference: None
+        self._serial = itertools.count(1)
 
     # What a test says
 
@@ -68,6 +91,27 @@ class FakeGateway:
         self.said[payment.tx_ref] = Verification(
             verdict=verdict, tx_ref=payment.tx_ref, mode=self.mode, said=said or verdict.value
         )
+
+    def refund_is(self, reference: str, verdict: RefundVerdict) -> GivenBack:
+        """What has become of the refund that we sent under `reference`."""
+        found = next(refund for refund in self.refunds if refund.reference == reference)
+        found.verdict = verdict
+        return found
+
+    def refund_in_dashboard(self, payment: Payment, *, amount: Money | None = None) -> GivenBack:
+        """Somebody gives money back without us; all that is left, unless told otherwise."""
+        made = self._give_back(payment.tx_ref, reference="", amount=amount or self.left(payment.tx_ref))
+        made.verdict = RefundVerdict.REFUNDED
+        return made
+
+    def left(self, tx_ref: str) -> Money:
+        """What of a payment the gateway would still give back."""
+        paid = self.said[tx_ref].paid
+        assert paid is not None
+        for refund in self.refunds:
+            if refund.tx_ref == tx_ref and refund.verdict is not RefundVerdict.REVERSED:
+                paid -= refund.amount
+        return paid
 
     def asked(self, what: str) -> int:
         return sum(1 for name, _ in self.calls if name == what)
@@ -97,7 +141,12 @@ class FakeGateway:
     def verify(self, *, tx_ref: str) -> Verification:
         self.calls.append(("verify", tx_ref))
         self.on_verify(tx_ref)
-        return self.said.get(tx_ref, Verification(verdict=Verdict.NOT_FOUND, said="Invalid transaction reference"))
+        said = self.said.get(tx_ref)
+        if said is None:
+            return Verification(verdict=Verdict.NOT_FOUND, said="Invalid transaction reference")
+        if said.verdict is Verdict.SUCCESS and self._is_all_given_back(tx_ref):
+            return replace(said, verdict=Verdict.REFUNDED, said="refunded")
+        return said
 
     def cancel(self, *, tx_ref: str) -> Cancellation:
         self.calls.append(("cancel", tx_ref))
@@ -111,12 +160,44 @@ class FakeGateway:
         return Cancellation(already_closed=False)
 
     def refund(self, *, gateway_reference: str, amount: Money, reference: str, reason: str) -> RefundReceipt:
-        self.calls.append(("refund", gateway_reference))
-        return RefundReceipt(verdict=RefundVerdict.INITIATED, reference=reference, amount=amount)
+        self.calls.append(("refund", reference))
+        self.before_refund(reference)
+        tx_ref = next((ref for ref, said in self.said.items() if said.reference == gateway_reference), None)
+        if tx_ref is None or self.said[tx_ref].verdict is not Verdict.SUCCESS:
+            raise Refused("Transaction not found")
+        if any(refund.reference == reference for refund in self.refunds):
+            raise USED_BEFORE
+        if amount > self.left(tx_ref):
+            raise Refused("Refund amount exceeds the transaction amount")
+        made = self._give_back(tx_ref, reference=reference, amount=amount)
+        self.on_refund(reference)
+        return _receipt(made)
 
     def verify_refund(self, *, reference: str, currency: str) -> RefundReceipt:
         self.calls.append(("verify_refund", reference))
+        self.on_verify_refund(reference)
+        for refund in self.refunds:
+            is_it = reference == refund.gateway_reference or (
+                self.knows_our_references and reference == refund.reference
+            )
+            if is_it and refund.amount.currency == currency:
+                return _receipt(refund)
         return RefundReceipt(verdict=RefundVerdict.NOT_FOUND)
+
+    def _give_back(self, tx_ref: str, *, reference: str, amount: Money) -> GivenBack:
+        made = GivenBack(
+            tx_ref=tx_ref,
+            reference=reference,
+            gateway_reference=f"MERC-DIS-REF-{next(self._serial)}",
+            amount=amount,
+        )
+        self.refunds.append(made)
+        return made
+
+    def _is_all_given_back(self, tx_ref: str) -> bool:
+        mine = [refund for refund in self.refunds if refund.tx_ref == tx_ref]
+        has_arrived = all(refund.verdict in {RefundVerdict.REFUNDED, RefundVerdict.REVERSED} for refund in mine)
+        return bool(mine) and has_arrived and not self.left(tx_ref)
 
     def list_transactions(self, *, page: int = 1) -> TransactionPage:
         return TransactionPage(transactions=(), page=page, has_next=False)
@@ -126,3 +207,9 @@ class FakeGateway:
 
     def banks(self) -> tuple[Bank, ...]:
         return ()
+
+
+def _receipt(refund: GivenBack) -> RefundReceipt:
+    return RefundReceipt(
+        verdict=refund.verdict, reference=refund.gateway_reference, amount=refund.amount, said=refund.verdict.value
+    )
