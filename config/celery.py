@@ -87,6 +87,7 @@ def _configuration() -> dict[str, Any]:
             "seal the journal": {"task": "payments.seal", "schedule": settings.LEDGER_SEAL_SECONDS},
             "expire unpaid orders": {"task": "orders.sweep", "schedule": settings.ORDER_EXPIRY_SWEEP_SECONDS},
             "deliver what is due": {"task": "notifications.sweep", "schedule": settings.NOTIFICATION_SWEEP_SECONDS},
+            "check what must always be true": {"task": "core.check_invariants", "schedule": 3600},
             "prune": {"task": "core.prune", "schedule": 3600},
             "forget old webhooks' bodies": {"task": "payments.prune", "schedule": 3600},
         },

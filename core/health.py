@@ -2,6 +2,7 @@
 
 `ready` asks only for what an order needs: the database, and its tables as the code expects them. A broker that is
 away must not take the shop away, so the ages of broker, relay, beat and worker are reported, as `degraded`, with 200.
+So are invariants that were found broken.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from core import invariants
 from core.problems import only
 
 PARTS: Final = ("broker", "relay", "beat", "worker")
@@ -73,12 +75,15 @@ def ready(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view
             return _answer({"status": "unavailable", "database": "not migrated"}, status=503)
         parts = ages()
         outbox = waiting()
+        checked = invariants.last()
     except DatabaseError:
         return _answer({"status": "unavailable", "database": "unreachable"}, status=503)
     limit = LATE_AFTER * max(settings.HEARTBEAT_SECONDS, 10)
     degraded = [name for name, age in parts.items() if age is None or age > limit]
     if outbox["oldest_seconds"] > limit:
         degraded.append("outbox")
+    if checked is not None and checked["broken"]:
+        degraded.append("invariants")
     return _answer(
         {
             "status": "degraded" if degraded else "ok",
@@ -86,6 +91,7 @@ def ready(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view
             "degraded": degraded,
             "ages": {name: None if age is None else round(age, 1) for name, age in parts.items()},
             "outbox": outbox,
+            "invariants": checked,
         },
         status=200,
     )

@@ -1,4 +1,4 @@
-"""The outbox, the idempotency keys, the system's pulse, and what its workers died over."""
+"""The outbox, the idempotency keys, how the system is, and what its workers died over."""
 
 from __future__ import annotations
 
@@ -74,6 +74,20 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.owner[:12]} {self.key[:32]}"
+
+
+class InvariantCheck(models.Model):
+    """What was found when the invariants were last looked at; `broken` holds their names."""
+
+    checked_at = models.DateTimeField(db_default=Now())
+    broken = models.JSONField(default=list)
+    milliseconds = models.PositiveIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["checked_at"], name="invariants_checked")]
+
+    def __str__(self) -> str:
+        return f"{self.checked_at:%Y-%m-%d %H:%M} {', '.join(self.broken) or 'all hold'}"
 
 
 class Heartbeat(models.Model):

@@ -8,15 +8,17 @@ import structlog
 from django.conf import settings
 from django.db import models
 
-from core.models import Event, IdempotencyKey, Redelivery
+from core.models import Event, IdempotencyKey, InvariantCheck, Redelivery
 
 log = structlog.get_logger(__name__)
 
 BATCH = 2_000
+CHECKS_KEPT = timedelta(days=400)
+"""A row an hour: what was found in a year costs nothing to keep."""
 
 
 def prune(*, at: datetime) -> dict[str, int]:
-    """Delete what is older than the settings say: published events, counted redeliveries, idempotency keys.
+    """Delete what is old enough: published events, counted redeliveries, idempotency keys, notes of checks.
 
     Returns how many of each.
     """
@@ -27,6 +29,7 @@ def prune(*, at: datetime) -> dict[str, int]:
         "idempotency_keys": _in_batches(
             IdempotencyKey.objects.filter(created_at__lt=at - timedelta(hours=settings.IDEMPOTENCY_KEEP_HOURS))
         ),
+        "invariant_checks": _in_batches(InvariantCheck.objects.filter(checked_at__lt=at - CHECKS_KEPT)),
     }
     log.info("pruned", **removed)
     return removed

@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task
 from django.utils.timezone import now
 
-from core import health, pruning
+from core import health, invariants, pruning
 
 
 @shared_task(name="core.heartbeat")
@@ -20,3 +20,9 @@ def heartbeat(**_: Any) -> None:
 @shared_task(name="core.prune")
 def prune(**_: Any) -> None:
     pruning.prune(at=now())
+
+
+@shared_task(name="core.check_invariants")
+def check_invariants(**_: Any) -> None:
+    at = now()
+    invariants.check(at=at, since=at - invariants.WINDOW)

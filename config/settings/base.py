@@ -250,6 +250,13 @@ OUTBOX_KEEP_DAYS = env.number("OUTBOX_KEEP_DAYS", 14, least=1)
 IDEMPOTENCY_KEEP_HOURS = env.number("IDEMPOTENCY_KEEP_HOURS", 72, least=72)
 WEBHOOK_KEEP_DAYS = env.number("WEBHOOK_KEEP_DAYS", 400, least=7)
 
+INVARIANTS_FILE = BASE_DIR / "config" / "invariants.sql"
+INVARIANTS_PARAMETERS: dict[str, object] = {
+    "discrepancy_sla": timedelta(hours=DISCREPANCY_SLA_HOURS),
+    "events_kept": timedelta(days=OUTBOX_KEEP_DAYS),
+    "may_forget": False,
+}
+
 LOG_FORMAT = env.text("LOG_FORMAT", "json")
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
 LOGGING_CONFIG = "logging.config.dictConfig"

@@ -24,7 +24,7 @@ os.environ.setdefault("BROKER_URL", "redis://127.0.0.1:8003/0")
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:8003/1")
 
 from config.settings.base import *  # noqa: F403 - the fixed values must be in place first
-from config.settings.base import DATABASES, ENVIRONMENT
+from config.settings.base import DATABASES, ENVIRONMENT, INVARIANTS_PARAMETERS
 
 # A slow machine is no busy database: what production gives up after seconds, a test waits for. A test of giving up
 # says on its own connection how soon (`SET statement_timeout`).
@@ -44,6 +44,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+INVARIANTS_PARAMETERS["may_forget"] = True  # the tests' servers run with fsync off
 STATIC_ROOT = None  # found where they lie
 WHITENOISE_USE_FINDERS = True
 
