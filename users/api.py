@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, cast
 
+from django.utils.timezone import now
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -54,7 +55,7 @@ class Token(_Personal):
 
     @extend_schema(request=CredentialsIn, responses={200: TokensOut}, summary="Sign in")
     def post(self, request: Request) -> Response:
-        return Response(TokensOut(sessions.sign_in(**_read(CredentialsIn(data=request.data)))).data)
+        return Response(TokensOut(sessions.sign_in(**_read(CredentialsIn(data=request.data)), at=now())).data)
 
 
 class TokenRefresh(_Personal):

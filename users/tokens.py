@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.utils.timezone import now
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
+
+from users import sessions
 
 
 class BearerAuthentication(JWTAuthentication):
@@ -12,6 +18,15 @@ class BearerAuthentication(JWTAuthentication):
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
         return 'Bearer realm="nexus"'
+
+
+class SignedInRecently(BasePermission):
+    """Only for whoever gave the password a moment ago; stands after the class that says who may at all."""
+
+    def has_permission(self, request: Any, view: Any) -> bool:  # noqa: ARG002 - DRF's signature
+        claims = request.auth or {}
+        sessions.require_recent(signed_in_at=claims.get(sessions.SIGNED_IN_AT), at=now())
+        return True
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -43,6 +43,10 @@ class DiscrepancyKind(StrEnum):
     """A genuine webhook for a payment that we do not know."""
 
 
+DISCREPANCY_KINDS = [(kind.value, kind.value) for kind in DiscrepancyKind]
+DISCREPANCY_STATUSES = [(status.value, status.value) for status in DiscrepancyStatus]
+
+
 class Resolution(StrEnum):
     """What a person decided. Which are possible depends on the kind: see `payments.discrepancies`."""
 
@@ -91,14 +95,14 @@ class Discrepancy(models.Model):
     found again changes nothing; another value of theirs is another discrepancy.
     """
 
-    kind = models.CharField(max_length=16, choices=[(kind.value, kind.value) for kind in DiscrepancyKind])
+    kind = models.CharField(max_length=16, choices=DISCREPANCY_KINDS)
     subject = models.CharField(max_length=120)
     ours = models.CharField(max_length=200, blank=True)
     theirs = models.CharField(max_length=200, blank=True)
     detail = models.CharField(max_length=500, blank=True)
     status = models.CharField(
         max_length=10,
-        choices=[(status.value, status.value) for status in DiscrepancyStatus],
+        choices=DISCREPANCY_STATUSES,
         default=DiscrepancyStatus.OPEN,
     )
     order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, blank=True, related_name="+")

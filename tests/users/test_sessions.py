@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils.timezone import now
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
+from rest_framework_simplejwt.tokens import AccessToken
 
 from tests.factories import PASSWORD
 from users import sessions
@@ -72,7 +76,7 @@ def test_a_refresh_gives_a_new_pair_and_ends_the_old_token(person, sign_in, refr
 
 
 def test_of_two_who_show_one_refresh_token_at_once_one_gets_a_pair(person, in_threads):
-    token = sessions.sign_in(email=person.email, password=PASSWORD).refresh
+    token = sessions.sign_in(email=person.email, password=PASSWORD, at=now()).refresh
 
     outcomes = in_threads([lambda: sessions.refresh(token=token)] * 4)
 
@@ -157,3 +161,27 @@ def test_a_bad_bearer_token_does_not_keep_anybody_from_signing_in(person, api):
     body = {"email": "abebech@gmail.com", "password": PASSWORD}
 
     assert api.post("/auth/token/", body, key=None, authorization="Bearer expired").status_code == 200
+
+
+MOMENT = now().replace(microsecond=0)  # a whole second, as the claim has it
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 300])
+def test_a_password_given_within_five_minutes_is_recent(seconds):
+    sessions.require_recent(signed_in_at=int(MOMENT.timestamp()), at=MOMENT + timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("signed_in_at", [None, "", True, "1700000000", int(MOMENT.timestamp()) - 301, 0, []])
+def test_an_older_one_or_none_is_not(signed_in_at):
+    with pytest.raises(sessions.AuthenticationTooOld):
+        sessions.require_recent(signed_in_at=signed_in_at, at=MOMENT)
+
+
+def test_a_refresh_carries_on_when_the_password_was_given(person):
+    signed_in = now() - timedelta(minutes=3)
+    pair = sessions.sign_in(email=person.email, password=PASSWORD, at=signed_in)
+
+    for _ in range(2):
+        pair = sessions.refresh(token=pair.refresh)
+
+    assert AccessToken(pair.access)[sessions.SIGNED_IN_AT] == int(signed_in.timestamp())

@@ -14,7 +14,7 @@ LIVE_KEY = "CHASECK-"
 
 class Command(BaseCommand):
     requires_system_checks = []  # the web process makes them; this one starts sooner without
-    help = "Migrate; with --demo also add the demo catalogue and accounts. Safe to repeat."
+    help = "Migrate, bring the roles up to date; with --demo also add the demo catalogue and accounts. Safe to repeat."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -25,6 +25,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         call_command("migrate", interactive=False, verbosity=0)
         self.stdout.write("database: migrated")
+        call_command("sync_roles", stdout=self.stdout)
         if options["demo"]:
             if settings.CHAPA_SECRET_KEY.startswith(LIVE_KEY):
                 raise CommandError("--demo makes accounts with known passwords; not where a live Chapa key is set")
