@@ -25,6 +25,7 @@ TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "refund.failed": (),
     "refund.rejected": (),
     "refund.reversed": (),
+    "statement.imported": (),
     "discrepancy.opened": (),
     "discrepancy.resolved": (),
     "payment.lost": ("payments.reopen",),

@@ -20,7 +20,7 @@ from datetime import datetime
 from core.money import Currency, Money
 from payments import ledger
 from payments.ledger import Line
-from payments.models import Account, EntryKind, Payment, Refund
+from payments.models import Account, EntryKind, Payment, Payout, Refund
 
 
 def capture_reference(payment: Payment) -> str:
@@ -149,6 +149,23 @@ def difference_accepted(
         payment_id=payment.pk if payment else None,
         actor=actor,
         reason=reason,
+    )
+
+
+def paid_out(*, payout: Payout, at: datetime) -> None:
+    """Chapa sent what it held to our bank. What the payout cost is apart from what each transaction had cost."""
+    currency = Currency(payout.currency)
+    received, fees = Money(payout.received, currency), Money(payout.fees, currency)
+    ledger.post(
+        kind=EntryKind.PAYOUT,
+        reference=f"payout:{payout.pk}",
+        lines=[
+            Line.debit(Account.BANK, received),
+            Line.debit(Account.FEES, fees),
+            Line.credit(Account.CLEARING, received + fees),
+        ],
+        at=at,
+        reason=f"payout {payout.reference}",
     )
 
 

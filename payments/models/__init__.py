@@ -11,10 +11,19 @@ from payments.models.reconciliation import (
     RunStatus,
 )
 from payments.models.refund import Refund, RefundCause, RefundHistory
+from payments.models.statement import (
+    LineState,
+    Payout,
+    Statement,
+    StatementFormat,
+    StatementLine,
+    StatementRowError,
+)
 from payments.models.webhook import Disposition, WebhookEvent
 
 __all__ = [
     "Account", "DayClose", "Discrepancy", "DiscrepancyKind", "Disposition", "EntryKind", "JournalEntry", "JournalLine",
-    "JournalSeal", "JournalUnsealed", "Payment", "PaymentHistory", "ReconciliationRun", "Refund", "RefundCause",
-    "RefundHistory", "Resolution", "RunKind", "RunStatus", "WebhookEvent",
+    "JournalSeal", "JournalUnsealed", "LineState", "Payment", "PaymentHistory", "Payout", "ReconciliationRun", "Refund",
+    "RefundCause", "RefundHistory", "Resolution", "RunKind", "RunStatus", "Statement", "StatementFormat",
+    "StatementLine", "StatementRowError", "WebhookEvent",
 ]  # fmt: skip
