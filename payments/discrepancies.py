@@ -50,6 +50,13 @@ def found(
     return is_new
 
 
+def is_resolved(*, kind: DiscrepancyKind, subject: str, ours: str, theirs: str) -> bool:
+    """Has a person dealt with this very difference?"""
+    return Discrepancy.objects.filter(
+        kind=kind, subject=subject[:120], ours=ours[:200], theirs=theirs[:200], status=DiscrepancyStatus.RESOLVED
+    ).exists()
+
+
 def overdue(*, at: datetime) -> QuerySet[Discrepancy]:
     """Open for longer than they should be."""
     return Discrepancy.objects.filter(

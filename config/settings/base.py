@@ -230,6 +230,8 @@ REFUND_CHECK_SCHEDULE = env.numbers("REFUND_CHECK_SCHEDULE", "60,300,1800,3600,2
 REFUND_WATCH_DAYS = env.number("REFUND_WATCH_DAYS", 7, least=1)
 LEDGER_SEAL_SECONDS = env.number("LEDGER_SEAL_SECONDS", 60, least=1)
 DISCREPANCY_SLA_HOURS = env.number("DISCREPANCY_SLA_HOURS", 72, least=1)
+SETTLEMENT_DAYS = env.number("SETTLEMENT_DAYS", 7, least=1)
+"""Within which what was paid should stand in Chapa's settlement file, and its payout on the bank's statement."""
 WEBHOOK_MAX_BYTES = 64 * 1024
 
 # --- Telling people -------------------------------------------------------------------------------------------------
