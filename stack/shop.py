@@ -91,6 +91,36 @@ class Shopper:
         return {"X-Order-Token": token} if token else {}
 
 
+@dataclass
+class Clerk:
+    """Somebody on the staff, signed in by the demo account of a role."""
+
+    playground: Playground
+    role: str
+    _access: str = ""
+
+    def __post_init__(self) -> None:
+        people = json.loads((self.playground.system.plan.var / "demo_users.json").read_text(encoding="utf-8"))
+        mine = next(person for person in people if person["role"] == self.role)
+        body = {"email": mine["email"], "password": mine["password"]}
+        answer = requests.post(f"{self.playground.base_url}/api/v1/auth/token/", json=body, timeout=SECONDS)
+        self.playground.expect(answer.ok, otherwise=f"{self.role} could not sign in: {_told(answer)}")
+        self._access = answer.json()["access"]
+
+    def posts(self, path: str, body: dict[str, Any], *, expect: int) -> dict[str, Any]:
+        """:raises StoryBroken: answered otherwise than `expect`."""
+        headers = {"Authorization": f"Bearer {self._access}", "Idempotency-Key": uuid.uuid4().hex}
+        answer = requests.post(f"{self.playground.base_url}/api/v1{path}", json=body, headers=headers, timeout=SECONDS)
+        self.playground.expect(answer.status_code == expect, otherwise=f"{path} was answered {_told(answer)}")
+        return dict(answer.json())
+
+    def looks_at(self, path: str) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._access}"}
+        answer = requests.get(f"{self.playground.base_url}/api/v1{path}", headers=headers, timeout=SECONDS)
+        self.playground.expect(answer.ok, otherwise=f"GET {path} was answered {_told(answer)}")
+        return dict(answer.json())
+
+
 def stock_of(playground: Playground, *, slug: str) -> int:
     """How many pieces the shop says are available."""
     answer = requests.get(f"{playground.base_url}/api/v1/products/{slug}/", timeout=SECONDS)

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import requests
 
 from stack.playground import Playground, Story
-from stack.shop import SECONDS, Shopper, chapas_books, control, deliver, stock_of
+from stack.shop import SECONDS, Clerk, Shopper, chapas_books, control, deliver, stock_of
 
 COPIES = 100
 
@@ -224,6 +225,70 @@ def a_second_payment_goes_back(playground: Playground) -> None:
     playground.tell("It has arrived, and only then the shopper was told. The order stays paid, once.")
 
 
+def a_refund_is_approved(playground: Playground) -> None:
+    before = stock_of(playground, slug="mesob")
+    shopper = Shopper(playground)
+    shopper.places_an_order(sku="CRAFT-MESO-01", quantity=3)
+    shopper.starts_to_pay()
+    shopper.pays_on_chapas_page()
+    shopper.waits_until("paid")
+    payment = shopper.attempts()[0]
+    finance, approver = Clerk(playground, "finance"), Clerk(playground, "finance_approver")
+    refund = finance.posts(f"/payments/{payment['id']}/refunds/", {"reason": "woven too loosely"}, expect=201)
+    playground.expect(refund["status"] == "awaiting_approval", otherwise=f"the refund is {refund}")
+    playground.tell(f"Finance asks for {refund['amount']} ETB back: above the limit, so it waits for a second person.")
+    refused = finance.posts(f"/refunds/{refund['id']}/approve/", {}, expect=403)
+    playground.tell(f"Who asked cannot approve: 403 {refused['code']}.")
+    approver.posts(f"/refunds/{refund['id']}/approve/", {}, expect=200)
+    _refund_at_chapa(playground, payment["tx_ref"])
+    playground.expect(shopper.mails() == 1, otherwise="the shopper was told before the money had arrived")
+    playground.tell("A second person approves, and Chapa has it. Nobody is told anything yet.")
+    _arrives_at_the_customer(playground, payment["tx_ref"])
+    shopper.waits_until("refunded", seconds=60)
+    playground.eventually(lambda: shopper.mails() == 2, what="the mail that says so", seconds=60)
+    after = stock_of(playground, slug="mesob")
+    playground.expect(after == before, otherwise=f"{after} available, {before} before the order")
+    playground.tell(
+        f"It has arrived: the order is refunded, the shopper told, and {after} pieces are back on the shelf."
+    )
+
+
+def a_discrepancy_is_found_at_night(playground: Playground) -> None:
+    shopper = Shopper(playground)
+    shopper.places_an_order(sku="BOOK-FIKR-01", quantity=1)
+    shopper.starts_to_pay()
+    shopper.pays_on_chapas_page()
+    shopper.waits_until("paid")
+    payment = shopper.attempts()[0]
+    control(playground, f"/transactions/{payment['tx_ref']}/refund", {"webhook": False})
+    playground.tell("Somebody refunds the payment in Chapa's dashboard, and no webhook says so.")
+    finance = Clerk(playground, "finance")
+    run = finance.posts("/reconciliation/runs/", {}, expect=202)
+
+    def finished() -> bool:
+        runs = finance.looks_at("/reconciliation/runs/")["results"]
+        return any(each["id"] == run["id"] and each["status"] == "finished" for each in runs)
+
+    playground.eventually(finished, what="the run over Chapa's list finished", seconds=60)
+
+    def opened() -> list[dict[str, Any]]:
+        found = finance.looks_at("/reconciliation/discrepancies/?status=open&kind=status")["results"]
+        return [each for each in found if each["order_number"] == shopper.order["number"]]
+
+    discrepancy = playground.eventually(opened, what="the discrepancy", seconds=30)[0]
+    playground.tell(
+        f"The nightly run, started by hand, finds it: ours says {discrepancy['ours']}, Chapa's list "
+        f"{discrepancy['theirs']}. The order is still {shopper.looks()['status']}: nothing is mended silently."
+    )
+    finance.posts(
+        f"/reconciliation/discrepancies/{discrepancy['id']}/resolve/",
+        {"resolution": "accept_theirs", "reason": "refunded in the dashboard on the customer's call"},
+        expect=200,
+    )
+    shopper.waits_until("refunded")
+    playground.tell("Finance accepts it with a reason: booked, and the order is refunded.")
+
+
 def a_worker_is_killed_while_settling(playground: Playground) -> None:
     shopper = Shopper(playground)
     shopper.places_an_order(sku="SPICE-MITM-100", quantity=1)
@@ -241,7 +306,7 @@ def a_worker_is_killed_while_settling(playground: Playground) -> None:
 
     def is_asking() -> bool:
         seen = requests.get(
-            f"{playground.sandbox_url}/control/requests", params={"route": "verify", "tx_ref": tx_ref}, timeout=20
+            f"{playground.sandbox_url}/control/requests", params={"route": "verify", "tx_ref": tx_ref}, timeout=SECONDS
         )
         return bool(seen.json()["count"])
 
@@ -272,7 +337,7 @@ def _refund_at_chapa(playground: Playground, tx_ref: str) -> dict[str, str]:
 
 def _arrives_at_the_customer(playground: Playground, tx_ref: str) -> None:
     """Days pass at Chapa, and the refund of a payment arrives."""
-    shown = requests.get(f"{playground.sandbox_url}/control/transactions/{tx_ref}", timeout=20).json()
+    shown = requests.get(f"{playground.sandbox_url}/control/transactions/{tx_ref}", timeout=SECONDS).json()
     for refund in shown["transaction"]["refunds"]:
         control(playground, f"/refunds/{refund['ref_id']}/refunded", {})
 
@@ -291,6 +356,8 @@ STORIES: Sequence[Story] = (
         title="One order is paid twice, and the second payment goes back by itself",
         play=a_second_payment_goes_back,
     ),
+    Story(number=9, title="A refund that needs a second person", play=a_refund_is_approved),
+    Story(number=10, title="A discrepancy is found at night and resolved", play=a_discrepancy_is_found_at_night),
     Story(
         number=11,
         title="A worker is killed in the middle of a settlement",
