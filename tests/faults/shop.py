@@ -254,6 +254,7 @@ class Crowd:
         while not self._stop.is_set():
             try:
                 self.purchases.append(self.shop.buy())
+                self._stop.wait(0.2)
             except BaseException as problem:  # noqa: BLE001 - told to the test, in its own thread
                 self._problems.append(problem)
                 return
