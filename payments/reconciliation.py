@@ -12,9 +12,10 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from core.crashpoints import crashpoint
+from core.models import Event
 from core.transactions import durable
 from orders.models import Order
-from payments import discrepancies, refunds, repayments, schedule, settlement
+from payments import checkout, discrepancies, refunds, repayments, schedule, settlement
 from payments.flow import OPEN, PaymentStatus
 from payments.gateway import PaymentGateway, Refused, Unavailable, Verdict, Verification
 from payments.models import DiscrepancyKind, Payment
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=90)
 BUDGET_SECONDS = 30.0
 """One sweep's time; the next one goes on. Well below the task's own limits."""
+MISSED_AFTER, MISSED_UNTIL = timedelta(minutes=2), timedelta(minutes=15)
+"""Between these ages a published event without its effect is taken for one whose task was lost."""
 
 
 def sweep(*, gateway: PaymentGateway, clock: Callable[[], datetime], budget_seconds: float = BUDGET_SECONDS) -> int:
@@ -57,6 +60,23 @@ def sweep_refunds(
         looked_at += 1
         _advance(refund_id, gateway=gateway, at=clock())
     return looked_at
+
+
+def reopen_missed(*, gateway: PaymentGateway, at: datetime) -> int:
+    """Make the pages that people wait for though the task that should have was lost; returns how many were made.
+
+    Whoever has a younger attempt by now waits for nothing, and after a while nobody does.
+    """
+    missed = Event.objects.filter(
+        topic="payment.lost", published_at__lt=Now() - MISSED_AFTER, published_at__gt=Now() - MISSED_UNTIL
+    ).order_by("pk")
+    made = 0
+    for tx_ref in list(missed.values_list("payload__tx_ref", flat=True)):
+        lost = settlement.find(tx_ref=tx_ref)
+        has_another = Payment.objects.filter(order=lost.order_id, created_at__gt=lost.created_at).exists()
+        if not has_another and lost.order.can_be_paid(at=at):
+            made += checkout.reopen(number=lost.order.number, gateway=gateway, at=at) is not None
+    return made
 
 
 def look(*, tx_ref: str, gateway: PaymentGateway, at: datetime) -> Payment:

@@ -50,6 +50,7 @@ def seal(**_: Any) -> None:
 @shared_task(name="payments.sweep")
 def sweep(**_: Any) -> None:
     reconciliation.sweep(gateway=providers.chapa(), clock=now)
+    reconciliation.reopen_missed(gateway=providers.chapa(), at=now())
 
 
 @shared_task(name="payments.sweep_webhooks")

@@ -31,7 +31,7 @@ RETRIES = (30, 60, 120, 300, 600, 1800)
 One over which its worker died, or its task raised, is tried again for ever, as seldom as the last of these.
 """
 SWEEP_BATCH = 500
-BUDGET_SECONDS = 30.0
+BUDGET_SECONDS = 30
 """One sweep's time; the next one goes on. Well below the task's own limits."""
 PAYMENT_EVENTS = ("charge.", "refund.")
 
@@ -173,7 +173,7 @@ def due(*, at: datetime) -> list[int]:
     return list(rows.values_list("pk", flat=True)[:SWEEP_BATCH])
 
 
-def sweep(*, gateway: PaymentGateway, clock: Callable[[], datetime], budget_seconds: float = BUDGET_SECONDS) -> int:
+def sweep(*, gateway: PaymentGateway, clock: Callable[[], datetime], budget_seconds: int = BUDGET_SECONDS) -> int:
     """Process the deliveries that are due, longest overdue first, until the time is up; returns how many were tried.
 
     One that raises is logged and comes again later; the others do not wait for it.

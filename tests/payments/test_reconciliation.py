@@ -4,15 +4,18 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.utils.timezone import now
 
+from core.models import Event
 from orders import lifecycle
 from payments import reconciliation, refunds, schedule, settlement
 from payments.flow import PaymentStatus
 from payments.gateway import Unavailable, Verdict
 from payments.models import Discrepancy, Payment, Refund
 from tests import factories
-from tests.gateways import FakeGateway
+from tests.gateways import HELD_UP, FakeGateway
+from tests.payments.test_checkout import raises
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -265,3 +268,55 @@ def test_one_poisoned_refund_does_not_stop_the_others(gateway):
     assert list(Refund.objects.order_by("created_at").values_list("status", flat=True)) == [
         "submitted", "requested", "submitted",
     ]  # fmt: skip
+
+
+# --- A page that was lost, and the task that should have made another ---
+
+
+@pytest.fixture
+def lost(order, gateway):
+    """Chapa made the page and its address never reached us; that is known by now, and its event is published."""
+    gateway.on_open = raises(HELD_UP)
+    lost = factories.pending_payment(order=order, gateway=gateway)
+    gateway.on_open = lambda tx_ref: None
+    settlement.settle(tx_ref=lost.tx_ref, gateway=gateway, at=now())
+    Event.objects.filter(topic="payment.lost").update(published_at=now() - timedelta(minutes=3))
+    return lost
+
+
+def reopen_missed(gateway):
+    return reconciliation.reopen_missed(gateway=gateway, at=now())
+
+
+def test_a_page_whose_task_was_lost_is_made_all_the_same_and_once(order, lost, gateway):
+    assert [reopen_missed(gateway), reopen_missed(gateway)] == [1, 0]
+
+    fresh = Payment.objects.exclude(pk=lost.pk).get()
+    assert (fresh.order, fresh.status) == (order, PaymentStatus.PENDING)
+
+
+def test_nobody_gets_a_page_that_they_do_not_wait_for(order, lost, gateway):
+    published = Event.objects.filter(topic="payment.lost")
+    published.update(published_at=now() - timedelta(minutes=1))
+    assert reopen_missed(gateway) == 0, "the task may be under way"
+    published.update(published_at=now() - timedelta(minutes=16))
+    assert reopen_missed(gateway) == 0, "nobody waits for so long"
+    published.update(published_at=now() - timedelta(minutes=3))
+    lifecycle.cancel(number=order.number, actor="customer", at=now())
+    assert reopen_missed(gateway) == 0, "the order is closed"
+
+
+# --- Clocks ---
+
+
+def test_a_worker_whose_clock_is_wrong_takes_no_lease_early(payment):
+    """L3: leases begin and end by the database's clock, whatever the machine believes that the time is."""
+    make_due(payment)
+    assert reconciliation._claim() == payment.tx_ref
+
+    with time_machine.travel(now() + timedelta(days=1), tick=True):
+        assert reconciliation._claim() is None
+    with time_machine.travel(now() - timedelta(days=1), tick=True):
+        assert reconciliation._claim() is None
+    payment.refresh_from_db()
+    assert payment.checks == 1
