@@ -1,4 +1,4 @@
-"""Every row of the catalogue's parts A to D names tests, and they exist."""
+"""Every row of the catalogue names tests, and they exist."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ ROWS = [
     *(f"B{n}" for n in (*range(1, 13), 15, 16, 17)),
     *(f"C{n}" for n in (*range(1, 12), *range(13, 23))),
     *(f"D{n}" for n in range(1, 10)),
+    *("E6", "E7"),
+    *(f"H{n}" for n in (1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 15, 16, 18, 19)),
+    *(f"J{n}" for n in (1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14)),
+    *("K1", "K2", "K3", "L3", "M1", "M2", "M3", "M4"),
 ]
 
 
