@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import multiprocessing
 import os
+import pickle
 import shutil
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from multiprocessing import connection as pipes
 from multiprocessing import forkserver
 from pathlib import Path
 from random import Random
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import psycopg2
 from psycopg2 import sql
@@ -77,9 +80,13 @@ class Verdict:
 
 
 class Bench:
-    """`with Bench() as bench: bench.play(case)`. Needs a PostgreSQL in `DATABASE_URL`."""
+    """`with Bench() as bench: bench.play(case)`. Needs a PostgreSQL in `DATABASE_URL`.
 
-    def __init__(self) -> None:
+    Benches that `share` a folder tell each other what a journey passes when nothing goes wrong.
+    """
+
+    def __init__(self, *, share: Path | None = None) -> None:
+        self._share = share
         self._stack = contextlib.ExitStack()
         self._control: dict[tuple[str, int], Verdict] = {}
         self._forked = multiprocessing.get_context("forkserver")
@@ -151,20 +158,33 @@ class Bench:
     def _undisturbed(self, journey: str, seed: int) -> Verdict:
         """The same journey without a crash: what it passes, and whether all is well at least then."""
         if (journey, seed) not in self._control:
-            begun = time.monotonic()
-            self._begin()
-            problems: list[str] = []
-            first = self._live(Life(place=self._place, journey=journey, seed=seed, role=Role.FIRST))
-            problems += first.problems(expected={0})
-            problems += self._finish(journey, seed, copies=1)
-            self._control[journey, seed] = Verdict(
-                case=Case(journey=journey, seed=seed),
-                problems=problems,
-                passed=first.passed,
-                seconds=time.monotonic() - begun,
-                log=self._log(),
-            )
+            with self._shared(f"{journey}-{seed}.pickle") as file:
+                if not file.read(1):
+                    pickle.dump(self._without_a_crash(journey, seed), file)
+                    file.flush()
+                file.seek(0)
+                self._control[journey, seed] = pickle.load(file)
         return self._control[journey, seed]
+
+    def _without_a_crash(self, journey: str, seed: int) -> Verdict:
+        begun = time.monotonic()
+        self._begin()
+        first = self._live(Life(place=self._place, journey=journey, seed=seed, role=Role.FIRST))
+        return Verdict(
+            case=Case(journey=journey, seed=seed),
+            problems=[*first.problems(expected={0}), *self._finish(journey, seed, copies=1)],
+            passed=first.passed,
+            seconds=time.monotonic() - begun,
+            log=self._log(),
+        )
+
+    @contextlib.contextmanager
+    def _shared(self, name: str) -> Iterator[IO[bytes]]:
+        """A file that one bench has at a time."""
+        with ((self._share or self._folder) / name).open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            yield file
 
     # ---- one case ----
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,8 @@ from tests.crash.bench import Bench
 
 
 @pytest.fixture(scope="session")
-def bench() -> Iterator[Bench]:
-    with Bench() as made:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    own = tmp_path_factory.getbasetemp()
+    share = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with Bench(share=share) as made:
         yield made

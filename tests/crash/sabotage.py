@@ -52,7 +52,7 @@ def goods_are_given_away(play: Play) -> None:
             "give away",
             lambda: behind_everybodys_back(
                 "UPDATE payments_payment SET status = 'succeeded', settles_order = true, captured_amount = amount,"
-                " next_check_at = NULL",
+                " captured_currency = currency, next_check_at = NULL",
                 "UPDATE orders_order SET status = 'paid', paid_at = now()",
                 "UPDATE products_product SET held = 0, on_hand = on_hand - held",
             ),
