@@ -6,12 +6,17 @@ A journey is played from its beginning by every process of a case, and each step
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from random import Random
 from typing import Any, Final
 
+from django.utils.timezone import now
+
 from notifications.models import Notification
-from payments.models import Payment
+from payments import matching
+from payments.models import Payment, StatementLine
 from tests.crash.play import LEAD, STAFF, Play, token_of
+from tests.payments import files
 
 Journey = Callable[[Play], None]
 
@@ -50,7 +55,8 @@ def person_of(person: dict[str, str]) -> dict[str, str]:
 
 
 def first_start(play: Play) -> None:
-    """A new system gets its demo catalogue and its demo accounts."""
+    """A new system gets its roles, its demo catalogue and its demo accounts."""
+    play.command("roles", "sync_roles")
     play.command("catalogue", "seed_catalogue")
     play.command("people", "seed_people", file=play.folder / "people.json")
 
@@ -288,7 +294,7 @@ def refunded(play: Play) -> None:
         play.post("fulfil", f"/orders/{order['number']}/fulfil/", {}, **play.sign_in(STAFF))
     if fault:
         play.gone_wrong("fault", route="refund", **fault)
-    refund = play.give_back("refund", tx_ref, amount=amount)
+    refund = play.give_back_once("refund", tx_ref, amount=amount)
     play.works()
     play.later("some minutes", 7)
     play.sweeps()
@@ -316,13 +322,18 @@ def asked_about(play: Play) -> None:
 
 def decided(play: Play) -> None:
     """Two refunds so large that somebody else decides: one is approved, the other rejected."""
+    by_form = play.rng.random() < 0.5
     bought = play.buy("order", quantity=50)
     if bought is None:
         return
     for step in ("approve", "reject"):
-        refund = play.give_back(step, bought[1], amount="10100.00")
+        refund = play.give_back_once(step, bought[1], amount="10100.00")
         play.works()
-        play.administer(f"to {step}", "payments.refund", step, refund, by=LEAD, reason="looked into")
+        if by_form:
+            play.administer(f"to {step}", "payments.refund", step, refund, by=LEAD, reason="looked into")
+        else:
+            body = {"reason": "looked into"} if step == "reject" else {}
+            play.post(f"to {step}", f"/refunds/{refund.pk}/{step}/", body, **play.sign_in(LEAD))
     play.works()
     play.later("two days", 2900)
     play.sweeps()
@@ -350,6 +361,43 @@ def resolved(play: Play) -> None:
     play.sweeps()
 
 
+def statements(play: Play) -> None:
+    """Chapa's file and the bank's statement are taken in, and matched; one payment is in neither."""
+    bought = [play.buy(f"order {n}", quantity=n) for n in (1, 2)]
+    if None in bought:
+        return
+    first = Payment.objects.get(tx_ref=bought[0][1])  # type: ignore[index]
+    today = files.today()
+    rows = [
+        f"{first.gateway_reference},{first.captured_amount},{first.fee},,PO-2026-1,ETB",
+        "APNOBODY,5.00,0,5.00,,ETB",
+        f"{today + timedelta(days=9):%Y-%m-%d},APLATER,5.00,0,5.00,,ETB",
+    ]
+    play.desk("their file", lambda: files.chapa(*rows).lines)
+    net = first.captured_amount - first.fee  # type: ignore[operator]
+    play.desk("the bank's", lambda: files.bank(f"PO-2026-1,transfer,,{net}", "FT1,rent,500.00,").lines)
+    nobodys = StatementLine.objects.get(reference="APNOBODY").pk
+    play.desk("ignore", lambda: matching.ignore(line_id=nobodys, reason="a slip", actor="staff:1", at=now()).state)
+    play.desk("match", lambda: _match(today))
+    play.desk("reconsider", lambda: _reconsider(nobodys))
+    play.desk("match again", lambda: _match(today))
+    play.works()
+    play.sweeps()
+
+
+def _match(today: date) -> int:
+    days = {"since": today - timedelta(days=9), "until": today + timedelta(days=9)}
+    return matching.run(**days, actor="staff:1", at=now()).pk
+
+
+def _reconsider(line_id: int) -> str:
+    """Whoever finds it taken back already has nothing to do."""
+    try:
+        return str(matching.reconsider(line_id=line_id, actor="staff:1").state)
+    except matching.StatementLineNotIgnored:
+        return "done"
+
+
 def taken_back(play: Play) -> None:
     """In Chapa's dashboard, or by a dispute, a payment goes back without us. We look again, and a person confirms."""
     by_dispute = play.rng.random() < 0.5
@@ -373,6 +421,7 @@ JOURNEYS: Final[dict[str, Journey]] = {
     for journey in (
         account, first_start, refused, orphan, paid, called_back, cancelled, expired, staff, failed, answer_lost,
         unsteady, lied_to, refunded, asked_about, decided, resolved, taken_back,
+        statements,
     )
 }  # fmt: skip
 """The shortest first: where a point is passed by several, a quick run takes the first of them."""

@@ -18,6 +18,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from core.crashpoints import CrashPointReached
+from core.errors import DomainError
 from payments.models import Discrepancy, Payment, Refund
 from sandbox.remote import Control, Refused
 from tests.crash.place import Life, Role
@@ -27,7 +28,7 @@ from users.models import User
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 60
-OUT_OF_SERVICE = 500
+OPENED, OUT_OF_SERVICE = 201, 500
 NOT_NOW = {"request_in_progress", "too_many_attempts", "gateway_unavailable"}
 STAFF, LEAD, PASSWORD = "staff@gmail.com", "lead@gmail.com", "a-long-enough-phrase-7"
 JSON = dict[str, Any]
@@ -123,7 +124,7 @@ class Play:
         """Place an order; None where it is refused."""
         body = {"items": [{"sku": sku, "quantity": quantity}], "email": f"{step.replace(' ', '-')}@gmail.com"} | fields
         told = self.post_once(step, "/orders/", body)
-        return told["body"] if told["status"] == 201 else None
+        return told["body"] if told["status"] == OPENED else None
 
     def start(self, step: str, order: JSON) -> JSON:
         """Start to pay: the answer, whatever it is."""
@@ -257,6 +258,26 @@ class Play:
             return str(found.pk)
 
         return Refund.objects.get(pk=self.once(step, act))
+
+    def give_back_once(self, step: str, tx_ref: str, *, amount: str = "") -> Refund:
+        """Finance ask for a refund over the API, under a key. :raises GaveUp: it is refused, for now at least."""
+        payment = Payment.objects.get(tx_ref=tx_ref)
+        body = {"reason": step} | ({"amount": amount} if amount else {})
+        told = self.post_once(step, f"/payments/{payment.pk}/refunds/", body, **self.sign_in(STAFF))
+        if told["status"] != OPENED:
+            raise GaveUp(f"{step}: {told}")
+        return Refund.objects.get(pk=told["body"]["id"])
+
+    def desk(self, step: str, act: Callable[[], Any]) -> None:
+        """Somebody at a desk calls a use case. :raises GaveUp: it dies, or is busy."""
+
+        def attempt() -> str:
+            try:
+                return str(act())
+            except (CrashPointReached, DomainError) as problem:
+                raise GaveUp(f"{step}: {problem!r}") from None
+
+        self.once(step, attempt)
 
     def discrepancy(self, tx_ref: str) -> Discrepancy:
         """What a person has to look at. :raises GaveUp: it was not found yet."""
