@@ -8,13 +8,12 @@ another. From the second send on, a refusal no longer proves that nothing happen
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db.models import F, Sum
+from django.db.models import F
 from django.db.models.functions import Now
 
 from core.crashpoints import crashpoint
@@ -24,7 +23,7 @@ from core.money import Currency, Money
 from core.transactions import durable
 from orders import lifecycle
 from orders.models import Order
-from payments import discrepancies, repayments, schedule
+from payments import approvals, discrepancies, repayments, schedule
 from payments.flow import REFUND_UNDER_WAY, PaymentStatus, RefundStatus
 from payments.gateway import PaymentGateway, RefundReceipt, RefundVerdict, Refused, Unavailable, Verdict
 from payments.models import DiscrepancyKind, Payment, Refund, RefundCause
@@ -176,7 +175,8 @@ def give_back_unapplied(*, payment: Payment, reason: str, actor: str, at: dateti
     """
     order = Order.objects.locked(number=payment.order.number)
     payment = Payment.objects.get(pk=payment.pk)
-    unapplied = repayments.unapplied(payment)
+    # What a refund that awaits approval is to take is still booked there, and is not to be given twice.
+    unapplied = repayments.unapplied(payment) - repayments.promised(payment)
     if not unapplied or not payment.gateway_reference:
         raise PaymentNotRefundable("Nothing of it is kept apart any more.")
     if payment.state is PaymentStatus.MISMATCHED:
@@ -351,29 +351,13 @@ def _open(
     refund = repayments.write(
         payment=payment, amount=amount, cause=cause, reason=reason, actor=actor, decided_by="", at=at
     )
-    if _needs_second_person(refund, at=at):
+    if approvals.needs_second_person(refund=refund, at=at):
         repayments.note_on_order(refund=refund, order=order)
         log.info("refund.awaits_approval", refund=refund.reference, amount=str(amount), actor=actor)
         return refund
     refund.decided_by = repayments.SYSTEM
     repayments.decide(refund=refund, order=order, actor=repayments.SYSTEM, at=at)
     return refund
-
-
-def _needs_second_person(refund: Refund, *, at: datetime) -> bool:
-    limit = settings.REFUND_APPROVAL_LIMIT.get(refund.currency)
-    if limit is None or refund.amount > limit:
-        return True
-    if refund.requested_by == repayments.SYSTEM:
-        return False
-    so_far = Refund.objects.filter(
-        requested_by=refund.requested_by,
-        currency=refund.currency,
-        created_at__gt=at - timedelta(days=1),
-        decided_by=repayments.SYSTEM,
-    ).aggregate(sum=Sum("amount"))["sum"]
-    daily = settings.REFUND_DAILY_LIMIT.get(refund.currency)
-    return daily is None or refund.amount + (so_far or Decimal(0)) > daily
 
 
 def _check_decision(refund: Refund, actor: str) -> None:

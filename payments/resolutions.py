@@ -127,6 +127,8 @@ def _accept(discrepancy: Discrepancy, payment: Payment | None, *, reason: str, a
         raise ResolutionNotPossible("Their value is not an amount that could be booked.")
     zero = Money.zero(known.currency)
     by = (theirs or zero) - (ours or zero)
+    if discrepancy.refund_id is not None:
+        by = zero - by  # what they gave back less than we had booked, they still hold for us
     if kind is DiscrepancyKind.FEE and payment is not None:
         bookings.fee_corrected(payment=payment, by=by, subject=subject, actor=actor, reason=reason, at=at)
         payment.fee = (theirs or zero).amount
