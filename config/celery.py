@@ -84,6 +84,10 @@ def _configuration() -> dict[str, Any]:
                 "task": "payments.sweep_refunds",
                 "schedule": settings.PAYMENT_SWEEP_SECONDS,
             },
+            "begin and carry on nightly runs": {
+                "task": "payments.sweep_runs",
+                "schedule": settings.RECONCILE_SWEEP_SECONDS,
+            },
             "seal the journal": {"task": "payments.seal", "schedule": settings.LEDGER_SEAL_SECONDS},
             "expire unpaid orders": {"task": "orders.sweep", "schedule": settings.ORDER_EXPIRY_SWEEP_SECONDS},
             "deliver what is due": {"task": "notifications.sweep", "schedule": settings.NOTIFICATION_SWEEP_SECONDS},

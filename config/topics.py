@@ -28,6 +28,7 @@ TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "statement.imported": (),
     "discrepancy.opened": (),
     "discrepancy.resolved": (),
+    "reconciliation.requested": ("payments.reconcile",),
     "payment.lost": ("payments.reopen",),
     "payment.hinted": ("payments.settle",),
     "webhook.received": ("payments.process_webhook",),

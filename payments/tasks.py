@@ -8,7 +8,7 @@ from uuid import UUID
 from celery import shared_task
 from django.utils.timezone import now
 
-from payments import checkout, ledger, providers, reconciliation, refunds, settlement, webhooks
+from payments import checkout, ledger, nightly, providers, reconciliation, refunds, settlement, webhooks
 
 
 @shared_task(name="payments.process_webhook")
@@ -40,6 +40,16 @@ def advance_refund(*, refund_id: str, **_: Any) -> None:
 @shared_task(name="payments.sweep_refunds")
 def sweep_refunds(**_: Any) -> None:
     reconciliation.sweep_refunds(gateway=providers.chapa(), clock=now)
+
+
+@shared_task(name="payments.reconcile")
+def reconcile(*, run_id: int, **_: Any) -> None:
+    nightly.carry_on(run_id=run_id, gateway=providers.chapa(), clock=now)
+
+
+@shared_task(name="payments.sweep_runs")
+def sweep_runs(**_: Any) -> None:
+    nightly.sweep(gateway=providers.chapa(), clock=now)
 
 
 @shared_task(name="payments.seal")

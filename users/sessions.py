@@ -86,8 +86,8 @@ def require_recent(*, signed_in_at: object, at: datetime) -> None:
 
     :raises AuthenticationTooOld: also where the claim is missing or none.
     """
-    is_time = isinstance(signed_in_at, int) and not isinstance(signed_in_at, bool)
-    if not is_time or at.timestamp() - signed_in_at > RECENT.total_seconds():
+    is_recent = type(signed_in_at) is int and at.timestamp() - signed_in_at <= RECENT.total_seconds()
+    if not is_recent:
         raise AuthenticationTooOld(f"Sign in again: your last sign-in is more than {RECENT.seconds // 60} minutes ago.")
 
 

@@ -232,6 +232,14 @@ LEDGER_SEAL_SECONDS = env.number("LEDGER_SEAL_SECONDS", 60, least=1)
 DISCREPANCY_SLA_HOURS = env.number("DISCREPANCY_SLA_HOURS", 72, least=1)
 SETTLEMENT_DAYS = env.number("SETTLEMENT_DAYS", 7, least=1)
 """Within which what was paid should stand in Chapa's settlement file, and its payout on the bank's statement."""
+RECONCILE_AT_MINUTE = env.number("RECONCILE_AT_MINUTE", 150)
+"""Minutes after midnight in East Africa at which the nightly run over Chapa's list begins: 02:30."""
+RECONCILE_DAYS = env.number("RECONCILE_DAYS", 3, least=1)
+RECONCILE_OVERLAP_HOURS = env.number("RECONCILE_OVERLAP_HOURS", 36, least=1)
+RECONCILE_GRACE_MINUTES = env.number("RECONCILE_GRACE_MINUTES", 120, least=1)
+RECONCILE_MAX_PAGES = env.number("RECONCILE_MAX_PAGES", 20_000, least=1)
+RECONCILE_MAX_OPENED = env.number("RECONCILE_MAX_OPENED", 1_000, least=1)
+RECONCILE_SWEEP_SECONDS = env.number("RECONCILE_SWEEP_SECONDS", 60, least=1)
 WEBHOOK_MAX_BYTES = 64 * 1024
 
 # --- Telling people -------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What is known about money, and who told us."""
 
 from payments.models.ledger import Account, DayClose, EntryKind, JournalEntry, JournalLine, JournalSeal, JournalUnsealed
+from payments.models.listing import ListingProgress, Phase, SeenTransaction
 from payments.models.payment import Payment, PaymentHistory
 from payments.models.reconciliation import (
     Discrepancy,
@@ -23,7 +24,7 @@ from payments.models.webhook import Disposition, WebhookEvent
 
 __all__ = [
     "Account", "DayClose", "Discrepancy", "DiscrepancyKind", "Disposition", "EntryKind", "JournalEntry", "JournalLine",
-    "JournalSeal", "JournalUnsealed", "LineState", "Payment", "PaymentHistory", "Payout", "ReconciliationRun", "Refund",
-    "RefundCause", "RefundHistory", "Resolution", "RunKind", "RunStatus", "Statement", "StatementFormat",
-    "StatementLine", "StatementRowError", "WebhookEvent",
+    "JournalSeal", "JournalUnsealed", "LineState", "ListingProgress", "Payment", "PaymentHistory", "Payout", "Phase",
+    "ReconciliationRun", "Refund", "RefundCause", "RefundHistory", "Resolution", "RunKind", "RunStatus",
+    "SeenTransaction", "Statement", "StatementFormat", "StatementLine", "StatementRowError", "WebhookEvent",
 ]  # fmt: skip

@@ -89,6 +89,7 @@ class Payment(models.Model):
         indexes = [
             models.Index(fields=["next_check_at"], condition=models.Q(next_check_at__isnull=False), name="payment_due"),
             models.Index(fields=["order", "-created_at"], name="payment_of_order"),
+            models.Index(fields=["created_at", "id"], name="payment_created"),
         ]
         triggers = enforce(PAYMENT_FLOW)
 

@@ -48,6 +48,11 @@ class WebhookEvent(models.Model):
                 name="webhook_waiting",
             ),
             models.Index(fields=["tx_ref"], name="webhook_tx_ref"),
+            models.Index(
+                fields=["tx_ref"],
+                condition=models.Q(disposition="parked", next_attempt_at=None),
+                name="webhook_given_up",
+            ),
             models.Index(fields=["received_at"], name="webhook_received"),
         ]
 

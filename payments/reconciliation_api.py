@@ -1,0 +1,101 @@
+"""/api/v1/reconciliation/…"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.utils.timezone import now
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import edge
+from core.paging import NewestFirst
+from orders.api import Endpoint, principal_of
+from payments import nightly, resolutions
+from payments.filters import DiscrepancyFilter
+from payments.models import Discrepancy, ReconciliationRun, Resolution
+from payments.models.reconciliation import DISCREPANCY_KINDS, DISCREPANCY_STATUSES
+from payments.staff_serializers import (
+    DiscrepancyOut,
+    ResolutionIn,
+    RunIn,
+    RunOut,
+    represent_discrepancy,
+    represent_run,
+)
+from users.roles import may
+from users.tokens import SignedInRecently
+
+
+class _Pages(NewestFirst):
+    ordering = ("-started_at", "-id")
+
+
+class Runs(Endpoint):
+    permission_classes = [may("payments.reconcile")]
+
+    @extend_schema(responses={200: RunOut(many=True)}, summary="Runs, newest first (finance)")
+    def get(self, request: Request) -> Response:
+        pages = _Pages()
+        found: list[Any] = pages.paginate_queryset(ReconciliationRun.objects.all(), request, view=self) or []
+        return pages.get_paginated_response([represent_run(run) for run in found])
+
+    @extend_schema(
+        request=RunIn, responses={202: RunOut}, summary="Have the worker compare Chapa's list with our books (finance)"
+    )
+    def post(self, request: Request) -> Response:
+        at = now()
+        given = edge.read(RunIn(data=request.data))
+        since, until = (given["since"], given["until"]) if given else nightly.period(at=at)
+        run = nightly.start(since=since, until=until, actor=principal_of(request).actor, at=at)
+        return Response(represent_run(run), status=HTTPStatus.ACCEPTED)
+
+
+class _Opened(NewestFirst):
+    ordering = ("-opened_at", "-id")
+
+
+class Discrepancies(Endpoint):
+    permission_classes = [may("payments.reconcile")]
+
+    @extend_schema(
+        responses={200: DiscrepancyOut(many=True)},
+        parameters=[
+            OpenApiParameter("status", str, enum=[value for value, _ in DISCREPANCY_STATUSES]),
+            OpenApiParameter("kind", str, enum=[value for value, _ in DISCREPANCY_KINDS]),
+        ],
+        summary="What does not agree, newest first (finance)",
+    )
+    def get(self, request: Request) -> Response:
+        wanted = DiscrepancyFilter(request.GET, queryset=Discrepancy.objects.select_related("order"))
+        if not wanted.is_valid():
+            raise ValidationError(dict(wanted.errors))
+        pages = _Opened()
+        found: list[Any] = pages.paginate_queryset(wanted.qs, request, view=self) or []
+        return pages.get_paginated_response([represent_discrepancy(discrepancy) for discrepancy in found])
+
+
+class DiscrepancyResolution(Endpoint):
+    permission_classes = [may("payments.reconcile")]
+
+    @extend_schema(
+        request=ResolutionIn,
+        responses={200: DiscrepancyOut},
+        summary="Decide about a discrepancy, and say why (finance)",
+    )
+    def post(self, request: Request, discrepancy_id: int) -> Response:
+        given = edge.read(ResolutionIn(data=request.data))
+        resolution = Resolution(given["resolution"])
+        if resolution is Resolution.REFUND:  # money leaves, as by any other refund
+            SignedInRecently().has_permission(request, self)
+        discrepancy = resolutions.resolve(
+            discrepancy_id=discrepancy_id,
+            resolution=resolution,
+            reason=given["reason"],
+            actor=principal_of(request).actor,
+            at=now(),
+        )
+        return Response(represent_discrepancy(discrepancy))
