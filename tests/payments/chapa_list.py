@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db import transaction
 from django.utils.timezone import now
 
 from core.money import Money
-from payments import settlement
+from payments import discrepancies, settlement
 from payments.gateway import ListedTransaction, TransactionPage, Verdict
-from payments.models import Payment
+from payments.models import Discrepancy, DiscrepancyKind, Payment
 from tests import factories
 from tests.gateways import FakeGateway
 
@@ -32,6 +33,15 @@ def listed(reference: str, *, at: datetime | None = None, **changes: Any) -> Lis
         kind="API", created_at=at or now() - EARLIER,
     )  # fmt: skip
     return replace(row, **changes)
+
+
+def disagree(kind: DiscrepancyKind, subject: str, *, ours: str = "", theirs: str = "", **fields: Any) -> Discrepancy:
+    """Somebody finds that two books disagree."""
+    with transaction.atomic():
+        assert discrepancies.found(
+            kind=kind, subject=subject, ours=ours, theirs=theirs, at=fields.pop("at", None) or now(), **fields
+        )
+    return Discrepancy.objects.latest("id")
 
 
 class ListingGateway(FakeGateway):
