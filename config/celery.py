@@ -19,6 +19,7 @@ ROUTES = [
     ("payments.sweep_webhooks", {"queue": "webhooks"}),
     ("payments.prune", {"queue": "default"}),
     ("payments.seal", {"queue": "default"}),
+    ("payments.close_day", {"queue": "default"}),
     ("payments.*", {"queue": "payments"}),
     ("notifications.*", {"queue": "notifications"}),
 ]
@@ -89,6 +90,8 @@ def _configuration() -> dict[str, Any]:
                 "schedule": settings.RECONCILE_SWEEP_SECONDS,
             },
             "seal the journal": {"task": "payments.seal", "schedule": settings.LEDGER_SEAL_SECONDS},
+            # From 01:00 in East Africa on; looked at often, so that whoever was away at one closes it at ten past.
+            "close yesterday": {"task": "payments.close_day", "schedule": 600},
             "expire unpaid orders": {"task": "orders.sweep", "schedule": settings.ORDER_EXPIRY_SWEEP_SECONDS},
             "deliver what is due": {"task": "notifications.sweep", "schedule": settings.NOTIFICATION_SWEEP_SECONDS},
             "check what must always be true": {"task": "core.check_invariants", "schedule": 3600},

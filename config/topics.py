@@ -26,6 +26,7 @@ TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "refund.rejected": (),
     "refund.reversed": (),
     "statement.imported": (),
+    "day.closed": ("notifications.dispatch",),
     "discrepancy.opened": (),
     "discrepancy.resolved": (),
     "reconciliation.requested": ("payments.reconcile",),

@@ -8,7 +8,7 @@ from uuid import UUID
 from celery import shared_task
 from django.utils.timezone import now
 
-from payments import checkout, ledger, nightly, providers, reconciliation, refunds, settlement, webhooks
+from payments import checkout, closing, ledger, nightly, providers, reconciliation, refunds, settlement, webhooks
 
 
 @shared_task(name="payments.process_webhook")
@@ -55,6 +55,11 @@ def sweep_runs(**_: Any) -> None:
 @shared_task(name="payments.seal")
 def seal(**_: Any) -> None:
     ledger.seal()
+
+
+@shared_task(name="payments.close_day")
+def close_day(**_: Any) -> None:
+    closing.close_due(at=now())
 
 
 @shared_task(name="payments.sweep")
