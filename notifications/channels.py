@@ -102,6 +102,8 @@ def _mail(letter: Letter) -> EmailMultiAlternatives:
         },
     )
     mail.attach_alternative(letter.html, "text/html")
+    for attachment in letter.attachments:
+        mail.attach(attachment.name, attachment.content, attachment.mime_type)
     try:
         mail.message().as_bytes()
     except Exception as error:

@@ -102,7 +102,7 @@ def _claim(candidates: QuerySet[Notification]) -> Notification | None:
             next_attempt_at=Now() + schedule.LEASE,
         )
     crashpoint("email.leased")
-    return Notification.objects.select_related("order", "user", "payment").get(pk=notification.pk)
+    return Notification.objects.select_related("order", "user", "payment", "refund", "day").get(pk=notification.pk)
 
 
 def _attempt(notification: Notification, channels: Channels, *, at: datetime) -> Outcome:

@@ -30,9 +30,9 @@ _LANGUAGES = frozenset(code for code, _ in settings.LANGUAGES)
 # The row says by itself whether it is new: two workers with the same event cannot both believe so.
 _INSERT = """
 INSERT INTO notifications_notification
-    (id, event_id, topic, template, channel, recipient, language, order_id, user_id, payment_id, refund_id, status,
-     attempts, interruptions, next_attempt_at, last_error, message_id, request_id)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'queued', 0, 0, statement_timestamp(), '', %s, %s)
+    (id, event_id, topic, template, channel, recipient, language, order_id, user_id, payment_id, refund_id, day_id,
+     status, attempts, interruptions, next_attempt_at, last_error, message_id, request_id)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'queued', 0, 0, statement_timestamp(), '', %s, %s)
 ON CONFLICT DO NOTHING
 """
 
@@ -65,14 +65,14 @@ def _dispatch(event: Event, rules: tuple[Rule, ...]) -> int:
     queued = []
     with durable("notification.dispatch"):
         for rule in rules:
-            addressee = _addressee(event, rule)
-            if addressee is None:
+            addressees = _addressees(event, rule)
+            if not addressees:
                 log.warning("notification.nobody_to_tell", topic=event.topic, outbox_event=event.pk)
-                continue
-            notification_id = _write(event, rule, addressee)
-            if notification_id is not None:
-                outbox.record(topic="notification.queued", notification_id=str(notification_id))
-                queued.append((notification_id, rule.template, addressee.channel))
+            for addressee in addressees:
+                notification_id = _write(event, rule, addressee)
+                if notification_id is not None:
+                    outbox.record(topic="notification.queued", notification_id=str(notification_id))
+                    queued.append((notification_id, rule.template, addressee.channel))
     for notification_id, template, channel in queued:
         log.info("notification.queued", notification=str(notification_id), template=template, channel=channel.value)
     return len(queued)
@@ -85,7 +85,7 @@ def catch_up() -> int:
     """
     missed = (
         Event.objects.filter(
-            topic__in=RULES, published_at__lt=Now() - MISSED_AFTER, published_at__gt=Now() - MISSED_UNTIL
+            topic__in=_heard(), published_at__lt=Now() - MISSED_AFTER, published_at__gt=Now() - MISSED_UNTIL
         )
         .exclude(Exists(Notification.objects.filter(event_id=OuterRef("pk"))))
         .order_by("pk")
@@ -103,17 +103,32 @@ def message_id_for(*, notification_id: UUID, issue: str = "") -> str:
     return f"<{notification_id}{issue and '.'}{issue}@{domain}>"
 
 
-def _addressee(event: Event, rule: Rule) -> _Addressee | None:
+def _heard() -> list[str]:
+    """The topics that somebody is told of, as things are set."""
+    return [
+        topic
+        for topic, rules in RULES.items()
+        if settings.FINANCE_EMAILS or any(rule.audience is not Audience.FINANCE for rule in rules)
+    ]
+
+
+def _addressees(event: Event, rule: Rule) -> list[_Addressee]:
+    if rule.audience is Audience.FINANCE:
+        return [
+            _Addressee(channel=ChannelKind.EMAIL, recipient=address, language=_spoken(settings.FINANCE_LANGUAGE))
+            for address in dict.fromkeys(settings.FINANCE_EMAILS)
+        ]
     if rule.audience is Audience.ACCOUNT:
         user = User.objects.filter(pk=event.payload["user_id"]).first()
         if user is None:
-            return None
-        return _Addressee(channel=ChannelKind.EMAIL, recipient=user.email, language=_spoken(user.language))
+            return []
+        return [_Addressee(channel=ChannelKind.EMAIL, recipient=user.email, language=_spoken(user.language))]
     order = Order.objects.filter(pk=event.payload["order_id"]).first()
     if order is None:
-        return None
+        return []
     channel = ChannelKind.EMAIL if order.email else ChannelKind.SMS
-    return _Addressee(channel=channel, recipient=order.email or order.phone_number, language=_spoken(order.language))
+    recipient = order.email or order.phone_number
+    return [_Addressee(channel=channel, recipient=recipient, language=_spoken(order.language))]
 
 
 def _spoken(language: str) -> str:
@@ -138,6 +153,7 @@ def _write(event: Event, rule: Rule, addressee: _Addressee) -> UUID | None:
                 event.payload.get("user_id"),
                 event.payload.get("payment_id"),
                 event.payload.get("refund_id"),
+                event.payload.get("day_id"),
                 message_id_for(notification_id=notification_id),
                 event.request_id,
             ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -11,12 +12,13 @@ from typing import Any, Final
 from django.conf import settings
 from django.template import Context, Engine
 
+from core import spreadsheet
 from core.money import Currency, Money
 from notifications import wording
 from notifications.models import ChannelKind, Notification
 from orders.models import Order
-from payments import inquiry
-from payments.models import RefundCause
+from payments import day_report, inquiry
+from payments.models import DayClose, RefundCause
 
 OURS: Final = Path(__file__).resolve().parent / "templates"
 _NAMES_NOTHING: Final = "\x00"
@@ -25,6 +27,15 @@ _NAMES_NOTHING: Final = "\x00"
 
 class BrokenTemplate(RuntimeError):
     """A template asks for something that nobody gives it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that goes along."""
+
+    name: str
+    mime_type: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +49,7 @@ class Letter:
     subject: str
     text: str
     html: str
+    attachments: tuple[Attachment, ...] = ()
 
 
 def gather(*, notification: Notification, for_staff: bool = False) -> dict[str, Any]:
@@ -63,6 +75,9 @@ def gather(*, notification: Notification, for_staff: bool = False) -> dict[str, 
             "amount": wording.amount(refund.total, language=language),
             "is_surplus": refund.cause == RefundCause.SURPLUS,
         }
+    if notification.day is not None:
+        facts["day"] = _day(notification.day, language=language)
+        facts["books_url"] = f"{settings.PUBLIC_BASE_URL}/admin/"
     return facts
 
 
@@ -81,7 +96,52 @@ def write(*, notification: Notification, facts: Mapping[str, Any]) -> Letter:
         subject=_one_line(_render(f"{folder}.subject.txt", facts)) if by_mail else "",
         text=_render(f"{folder}.txt" if by_mail else f"{folder}.sms.txt", facts).strip() + "\n",
         html=_render(f"{folder}.html", facts) if by_mail else "",
+        attachments=_attachments(notification) if by_mail else (),
     )
+
+
+def _attachments(notification: Notification) -> tuple[Attachment, ...]:
+    """Made anew for each copy, from the row: nothing is stored twice, and a closed day's row never changes."""
+    closed = notification.day
+    if closed is None:
+        return ()
+    content = spreadsheet.workbook(sheets=day_report.sheets(closed=closed, language=notification.language))
+    return (Attachment(name=day_report.file_name(closed), mime_type=spreadsheet.MIME_TYPE, content=content),)
+
+
+def _day(closed: DayClose, *, language: str) -> dict[str, Any]:
+    word, figures = day_report.WORDS[language], closed.figures
+
+    def amount(number: str, currency: str) -> str:
+        return wording.amount(Money(Decimal(number), Currency(currency)), language=language)
+
+    return {
+        "date": wording.day(closed.day, language=language),
+        "closed_at": wording.moment(closed.closed_at, language=language),
+        "entries": str(sum(figures["entries"].values())),
+        "chain_length": str(figures["chain"]["length"]),
+        "chain_digest": figures["chain"]["digest"],
+        "accounts": [
+            {
+                "name": word[each["account"]],
+                "opening": amount(each["opening"], each["currency"]),
+                "debits": amount(each["debits"], each["currency"]),
+                "credits": amount(each["credits"], each["currency"]),
+                "closing": amount(each["closing"], each["currency"]),
+            }
+            for each in figures["accounts"]
+        ],
+        "still_open": [
+            {
+                "name": word[kind],
+                "count": str(figures["open_items"][kind]["count"]),
+                "sums": ", ".join(
+                    amount(number, currency) for currency, number in figures["open_items"][kind]["sums"].items()
+                ),
+            }
+            for kind in day_report.ITEMS
+        ],
+    }
 
 
 def _order(order: Order, *, language: str, for_staff: bool) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class Notification(models.Model):
     )
     payment = models.ForeignKey("payments.Payment", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     refund = models.ForeignKey("payments.Refund", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    day = models.ForeignKey("payments.DayClose", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     status = models.CharField(max_length=10, choices=STATUSES, default=NotificationStatus.QUEUED)
     attempts = models.PositiveIntegerField(default=0, help_text="Counted before each attempt.")
     interruptions = models.PositiveIntegerField(
@@ -78,7 +79,7 @@ class Notification(models.Model):
             ),
             models.CheckConstraint(condition=~models.Q(recipient=""), name="notification_has_a_recipient"),
             models.CheckConstraint(
-                condition=models.Q(order__isnull=False) | models.Q(user__isnull=False),
+                condition=models.Q(order__isnull=False) | models.Q(user__isnull=False) | models.Q(day__isnull=False),
                 name="notification_has_a_subject",
             ),
         ]
@@ -96,9 +97,12 @@ class Notification(models.Model):
             # The recipient is not among them: erasing a person replaces it.
             pgtrigger.ReadOnly(
                 name="notification_identity",
-                fields=["event_id", "topic", "template", "channel", "order", "user", "payment", "refund", "created_at"],
+                fields=[
+                    "event_id", "topic", "template", "channel", "order", "user", "payment", "refund", "day",
+                    "created_at",
+                ],
             ),
-        ]
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.template} {self.pk}"

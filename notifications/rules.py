@@ -18,6 +18,8 @@ class Audience(StrEnum):
     """The order's e-mail address if it has one, else its phone."""
     ACCOUNT = "account"
     """The e-mail address of an account."""
+    FINANCE = "finance"
+    """Whoever does the books: FINANCE_EMAILS, each in a mail of their own."""
 
 
 def _always(notification: Notification, at: datetime) -> str:  # noqa: ARG001 - the table's signature
@@ -64,6 +66,7 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
     "payment.failed": (Rule(template="payment_failed", audience=Audience.ORDER_CONTACT, moot=_while_it_can_be_paid),),
     # Only when the money has arrived: a refund that is on its way may still fail.
     "refund.succeeded": (Rule(template="refunded", audience=Audience.ORDER_CONTACT, moot=_while_it_is_given_back),),
+    "day.closed": (Rule(template="day_closed", audience=Audience.FINANCE),),
 }
 """Outbox topic → the messages that it causes."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Final
 
@@ -38,13 +38,20 @@ def moment(at: datetime, *, language: str) -> str:
     """
     local = at.astimezone(EAST_AFRICA)
     if language == "am":
-        return f"{_ethiopian_date(local)}{_ethiopian_hour(local)} ({local:%H:%M})"
+        return f"{_ethiopian_date(local.date())}{_ethiopian_hour(local)} ({local:%H:%M})"
     return f"{local.day} {_MONTHS[local.month - 1]} {local.year}, {local:%H:%M} (East Africa Time)"
 
 
-def _ethiopian_date(local: datetime) -> str:
+def day(of: date, *, language: str) -> str:
+    """A business day. In Amharic by the Ethiopian calendar, with the other's date beside it."""
+    if language == "am":
+        return f"{_ethiopian_date(of).strip()} ({of:%d/%m/%Y})"
+    return f"{of.day} {_MONTHS[of.month - 1]} {of.year}"
+
+
+def _ethiopian_date(local: date) -> str:
     """Twelve months of thirty days and the rest of the year; the last of every four years is a day longer."""
-    cycle, day = divmod(local.date().toordinal() - _ETHIOPIAN_EPOCH, _FOUR_YEARS)
+    cycle, day = divmod(local.toordinal() - _ETHIOPIAN_EPOCH, _FOUR_YEARS)
     year = min(day // _YEAR, 3)
     month, day = divmod(day - year * _YEAR, _MONTH)
     return f"{_ETHIOPIAN_MONTHS[month]} {day + 1} ቀን {cycle * 4 + year} ዓ.ም. "

@@ -248,6 +248,8 @@ MAIL_DIR = env.text("MAIL_DIR", str(BASE_DIR / "var" / "mail"))
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Nexus <orders@nexus.example>")
 EMAIL_TIMEOUT = 10
 MERCHANT_NAME = env.text("MERCHANT_NAME", "Nexus")
+FINANCE_EMAILS = env.words("FINANCE_EMAILS", "")
+FINANCE_LANGUAGE = env.choice("FINANCE_LANGUAGE", "en", among=tuple(code for code, _ in LANGUAGES))
 SMS_CHANNEL = env.text("SMS_CHANNEL", "console")
 NOTIFICATION_SWEEP_SECONDS = env.number("NOTIFICATION_SWEEP_SECONDS", 60, least=1)
 

@@ -6,6 +6,7 @@ import io
 from datetime import date, datetime
 from typing import Any
 
+from django.db import connection
 from django.utils.timezone import now
 
 from payments import refunds, settlement, statements
@@ -91,3 +92,10 @@ def refunded(payment: Payment, *, amount: Any = None, at: datetime | None = None
     refunds.advance(refund_id=refund.pk, gateway=Refunding(), at=at or now())
     refund.refresh_from_db()
     return refund
+
+
+def patiently() -> None:
+    """On a busy machine a gate may take its time; what is tested is the order, not the haste. For this connection."""
+    with connection.cursor() as cursor:
+        for name in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
+            cursor.execute(f"SET {name} = '120s'")

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import Error, connections, transaction
+from django.db import Error, transaction
 from django.utils.timezone import now
 
 from config.celery import app
@@ -36,13 +36,6 @@ def post(reference, *, at=NOON, amount="100.00"):
             kind=EntryKind.CORRECTION, reference=reference, at=at, actor="staff:7", reason="a test",
             lines=[Line.debit(Account.BANK, birr(amount)), Line.credit(Account.DIFFERENCES, birr(amount))],
         )  # fmt: skip
-
-
-def patiently():
-    """On a busy machine a gate may take its time; what is tested is the order, not the haste."""
-    with connections["default"].cursor() as cursor:
-        for name in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
-            cursor.execute(f"SET {name} = '120s'")
 
 
 def close(day=TENTH, *, at=NOON + 2 * DAY):
@@ -246,7 +239,7 @@ def test_what_is_being_posted_while_the_day_is_closed_is_in_its_figures(monkeypa
     posted, gate = threads.Gate(), threads.Gate()
 
     def posting():
-        patiently()
+        files.patiently()
         with transaction.atomic():
             ledger.post(
                 kind=EntryKind.CORRECTION, reference="just in time", at=NOON, actor="staff:7", reason="a test",
@@ -256,7 +249,7 @@ def test_what_is_being_posted_while_the_day_is_closed_is_in_its_figures(monkeypa
             gate.arrive()
 
     def closer():
-        patiently()
+        files.patiently()
         posted.wait_for_arrival()
         posted.open()
         gate.wait_for_arrival()
@@ -288,7 +281,7 @@ def test_what_is_posted_while_the_day_is_held_goes_to_the_next_day(monkeypatch):
     monkeypatch.setattr(closing, "_accounts", slowly)
 
     def posting():
-        patiently()
+        files.patiently()
         held.wait_for_arrival()
         held.open()
         gate.wait_for_arrival()
@@ -299,7 +292,7 @@ def test_what_is_posted_while_the_day_is_held_goes_to_the_next_day(monkeypatch):
             watcher.join()
 
     def closer():
-        patiently()
+        files.patiently()
         return close()
 
     results = threads.run([closer, posting])
@@ -316,7 +309,7 @@ def test_many_who_post_and_close_lose_nothing():
 
     def closer(day):
         def it():
-            patiently()
+            files.patiently()
             try:
                 return close(day, at=NOON + 9 * DAY)
             except (closing.DayClosed, closing.BooksBusy):
@@ -326,7 +319,7 @@ def test_many_who_post_and_close_lose_nothing():
 
     def poster(number):
         def it():
-            patiently()
+            files.patiently()
             post(f"entry {number}", amount="1.00")
 
         return it
@@ -351,7 +344,7 @@ def test_closing_gives_way_to_who_has_been_posting_for_long(monkeypatch):
     gate = threads.Gate()
 
     def posting():
-        patiently()
+        files.patiently()
         with transaction.atomic():
             ledger.post(
                 kind=EntryKind.CORRECTION, reference="takes its time", at=NOON, actor="staff:7", reason="a test",

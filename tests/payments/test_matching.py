@@ -485,7 +485,11 @@ def test_runs_at_once_book_a_payout_once():
     files.chapa(line_of(files.settled_payment()))
     files.bank("PO-2026-1,transfer,,899.00")
 
-    results = threads.run([match] * 4)
+    def patient_match():
+        files.patiently()
+        return match()
+
+    results = threads.run([patient_match] * 4)
 
     refused = [each for each in results if isinstance(each, Exception)]
     assert all(isinstance(each, matching.MatchingUnderWay) for each in refused), refused
@@ -554,7 +558,15 @@ def test_a_line_that_is_ignored_while_its_payout_is_matched_is_in_it_or_not_ther
     files.bank("PO-2026-1,transfer,,904.00")
     line = StatementLine.objects.get(reference="APX")
 
-    results = threads.run([match, lambda: matching.ignore(line_id=line.pk, reason="a slip", actor="staff:8", at=now())])
+    def patient_match():
+        files.patiently()
+        return match()
+
+    def ignoring():
+        files.patiently()
+        return matching.ignore(line_id=line.pk, reason="a slip", actor="staff:8", at=now())
+
+    results = threads.run([patient_match, ignoring])
 
     assert not [
         each for each in results if isinstance(each, Exception) and not isinstance(each, matching.StatementLineBooked)

@@ -16,7 +16,7 @@ DAYS = 90
 
 class Command(BaseCommand):
     help = (
-        "Compare Chapa's settlement lines with the journal and its payouts with the bank's lines, and book what matches. "
+        "Compare Chapa's settlement lines with the journal, and its payouts with the bank's lines; book what matches. "
         "May be repeated at will. Exit code 0: done; 1: refused. "
         "Differences are no failure: they wait under Discrepancies."
     )
