@@ -164,6 +164,7 @@ class Relay:
     def _back_off(self, event: str, error: Exception) -> None:
         pause = BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)]
         self._failures += 1
+        self.on_tick()  # whoever waits on purpose does not hang
         log.warning(event, error=str(error).strip(), failures=self._failures, retry_in=pause)
         self.stop.wait(pause)
 

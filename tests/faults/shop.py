@@ -12,13 +12,14 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import psycopg2.extensions
+import pytest
 import requests
 from kombu import Connection
 
@@ -31,6 +32,8 @@ from tests.stack.eventually import eventually
 SKU = "COFFEE-YIRG-250"
 ROUNDS = int(os.environ.get("NEXUS_PROOF_ROUNDS", "1"))
 """How often a fault is repeated. The proof asks for more than the smallest number that shows it."""
+MARKS = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(600 + 60 * ROUNDS)]
+"""One shop for all faults, so under xdist one worker."""
 _TRANSIENT = {"busy", "gateway_unavailable", "request_in_progress"}
 """What a client is told to repeat its request for, with the same key."""
 
@@ -209,7 +212,11 @@ class Shop:
 
     def said(self, name: str) -> str:
         """Everything that a part has printed."""
-        return (self.logs / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+        files = [
+            self.logs / f"{name}.log.1",
+            self.logs / f"{name}.log",
+        ]  # where it was much, the older half stands apart
+        return "".join(file.read_text(encoding="utf-8", errors="replace") for file in files if file.exists())
 
     def queue_length(self, name: str) -> int:
         """Messages that wait in one of RabbitMQ's queues."""
@@ -269,10 +276,3 @@ class Crowd:
         )
         if self._problems:
             raise self._problems[0]
-
-
-def quickly(look: Callable[[], bool], *, what: str) -> float:
-    """How many seconds it took until this was true."""
-    begun = time.monotonic()
-    eventually(look, what=what, seconds=90)
-    return time.monotonic() - begun

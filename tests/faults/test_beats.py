@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 
 import psutil
-import pytest
 
 from config.beat import LEADER_LOCK
 from tests.faults import truth
-from tests.faults.shop import Shop
+from tests.faults.shop import MARKS, Shop
 from tests.stack.eventually import eventually
 
-# One shop for all faults, so under xdist one worker.
-pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(600)]
+pytestmark = MARKS
 
 BEATS = ("beat", "beat-2")
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
-
 from tests.faults import truth
-from tests.faults.shop import Purchase, Shop
+from tests.faults.shop import MARKS, Purchase, Shop
 from tests.stack.eventually import eventually
 
-# One shop for all faults, so under xdist one worker.
-pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(600)]
+pytestmark = MARKS
 
 
 def attempt(shop: Shop, purchase: Purchase) -> str:

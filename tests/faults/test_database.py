@@ -7,17 +7,18 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from typing import Any
 
+import psutil
 import psycopg2
 import pytest
 import requests
 
 from tests.faults import truth
-from tests.faults.shop import ROUNDS, SKU, Crowd, Purchase, Shop
+from tests.faults.shop import MARKS, ROUNDS, SKU, Crowd, Purchase, Shop
 from tests.stack.eventually import eventually
 
-# One shop for all faults, so under xdist one worker.
-pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(1200)]
+pytestmark = MARKS
 
 ANOTHER_SKU = "SPICE-BERB-200"
 
@@ -104,30 +105,42 @@ def test_a_lock_that_somebody_forgot_stops_only_what_needs_it(shop: Shop):
 
 @contextlib.contextmanager
 def every_connection(shop: Shop) -> Iterator[None]:
-    """Nobody can connect any more; whoever is connected already stays so."""
-    held = []
+    """Nobody can connect any more; whoever is connected already stays so, but for the web, which begins anew."""
+    held: list[Any] = []
 
-    def take() -> bool:
-        try:
-            held.append(shop.connect())
-        except psycopg2.OperationalError as refusal:
-            if "too many clients" not in str(refusal):
-                raise
-            return True
-        return False
+    def take_all() -> None:
+        while True:
+            try:
+                held.append(shop.connect())
+            except psycopg2.OperationalError as refusal:
+                if "too many clients" not in str(refusal):
+                    raise
+                return
+
+    def is_connected(ports: set[int]) -> bool:
+        with held[0].cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE client_port = ANY(%s)", [list(ports)])
+            return bool(cursor.fetchone()[0])
 
     try:
-        while not take():
-            pass
+        take_all()
+        ports = ports_of(shop, "web")
         died = shop.system.kill(name="web")
         shop.wait_for_return("web", than=died)
         eventually(lambda: answers(shop), what="the web answers")
-        while not take():
-            pass
+        eventually(lambda: not is_connected(ports), what="PostgreSQL knows that the earlier web is gone")
+        take_all()
         yield
     finally:
         for connection in held:
             connection.close()
+
+
+def ports_of(shop: Shop, name: str) -> set[int]:
+    """Our side of every connection that a part and its children have."""
+    parent = psutil.Process(shop.system.pid(name=name))
+    family = [parent, *parent.children(recursive=True)]
+    return {each.laddr.port for process in family for each in process.net_connections(kind="tcp4")}
 
 
 def answers(shop: Shop) -> bool:
@@ -170,8 +183,8 @@ def test_a_database_that_refuses_to_write_acknowledges_nothing(shop: Shop):
     """J10: whatever needs a write is a 503; what only reads goes on; nothing is half done."""
     key, [purchase] = "not-written", shop.ready_to_pay(1)
     with refusing_to_write(shop):
-        shop.pay([purchase])
         eventually(lambda: order(shop, key=key).status_code == 503, what="orders are refused")
+        shop.pay([purchase])
         assert_busy(order(shop, key=key))
         assert shop.get("/api/v1/products/").status_code == 200
         eventually(lambda: 503 in _webhook_answers(shop, purchase), what="Chapa's webhook is not acknowledged")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
 import redis
 
 from tests.faults import truth
 from tests.faults.rabbitmq import RabbitMQ
-from tests.faults.shop import Crowd, Shop
+from tests.faults.shop import MARKS, Crowd, Shop
 
-# One shop for all faults, so under xdist one worker.
-pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(600)]
+pytestmark = MARKS
 
 
 def test_without_redis_everything_goes_on(shop: Shop, rabbit: RabbitMQ):

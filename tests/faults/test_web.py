@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import psutil
-import pytest
 
 from tests.faults import truth
-from tests.faults.shop import ROUNDS, Crowd, Shop
+from tests.faults.shop import MARKS, ROUNDS, Crowd, Shop
 from tests.stack.eventually import eventually
 
-# One shop for all faults, so under xdist one worker.
-pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(1200)]
+pytestmark = MARKS
 
 
 def serving(shop: Shop) -> list[int]:

@@ -7,16 +7,14 @@ import signal
 from typing import Any
 
 import psutil
-import pytest
 
 from core.redelivery import DEATHS
 from tests.faults import truth
 from tests.faults.rabbitmq import RabbitMQ
-from tests.faults.shop import ROUNDS, Shop
+from tests.faults.shop import MARKS, ROUNDS, Shop
 from tests.stack.eventually import eventually, is_alive
 
-# One shop for all faults, so under xdist one worker.
-pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(600)]
+pytestmark = MARKS
 
 
 def in_the_middle(shop: Shop, numbers: range) -> list[int]:
@@ -115,7 +113,7 @@ def test_a_task_that_takes_too_long_comes_back_and_one_that_always_kills_is_left
 
     wait_until_done(shop, once)
     for number in (*endless, *poison):
-        eventually(lambda number=number: deaths(shop, number) >= DEATHS, what="the task is given up")
+        eventually(lambda number=number: deaths(shop, number) >= DEATHS, what="the task is given up", seconds=180)
     [after] = numbers = range(4_010, 4_011)
     shop.probe("work", numbers=numbers)
     wait_until_done(shop, numbers)
