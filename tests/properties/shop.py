@@ -237,7 +237,7 @@ class Shop(RuleBasedStateMachine):
 
     @invariant()
     def the_books_are_right(self):
-        assert self.world.broken() == []
+        nothing_in(self.world.broken())
 
     def teardown(self):
         try:
@@ -248,6 +248,12 @@ class Shop(RuleBasedStateMachine):
     def everything_comes_to_an_end(self):
         world = self.world
         world.come_to_rest()
-        assert world.unfinished() == []
-        assert world.broken(tolerance=timedelta(minutes=1)) == []
-        assert world.disagreements() == []
+        nothing_in(world.unfinished())
+        nothing_in(world.broken(tolerance=timedelta(minutes=1)))
+        nothing_in(world.disagreements())
+
+
+def nothing_in(found: list[str]) -> None:
+    """:raises AssertionError: with everything that was found."""
+    if found:
+        raise AssertionError("\n".join(found))

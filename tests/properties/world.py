@@ -204,6 +204,7 @@ class World:
             webhooks.process(webhook_id=webhook_id, gateway=self.gateway, at=self.at)
         reconciliation.sweep(gateway=self.gateway, clock=lambda: self.at)
         reconciliation.sweep_refunds(gateway=self.gateway, clock=lambda: self.at)
+        dispatch.catch_up()
         ledger.seal()
 
     def make_due(self) -> None:
@@ -217,6 +218,7 @@ class World:
                 cursor.execute(
                     f"UPDATE {table} SET {column} = now() - interval '1 second' WHERE {column} <= %s", [self.at]
                 )
+            cursor.execute("UPDATE core_event SET published_at = least(published_at, now() - interval '5 minutes')")
 
     # People
 
