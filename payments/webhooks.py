@@ -11,16 +11,17 @@ from enum import StrEnum
 import structlog
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from core import outbox
 from core.crashpoints import crashpoint
 from core.errors import DomainError
 from core.transactions import durable
-from payments import providers, reconciliation, settlement
+from payments import discrepancies, providers, reconciliation, settlement
+from payments.flow import DiscrepancyStatus
 from payments.gateway import PaymentGateway
-from payments.models import Disposition, WebhookEvent
+from payments.models import Discrepancy, DiscrepancyKind, Disposition, Payment, WebhookEvent
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +35,7 @@ SWEEP_BATCH = 500
 BUDGET_SECONDS = 30
 """One sweep's time; the next one goes on. Well below the task's own limits."""
 PAYMENT_EVENTS = ("charge.", "refund.")
+ORPHAN = "orphan: no payment with this tx_ref"
 
 
 class InvalidSignature(DomainError):
@@ -117,17 +119,28 @@ def process(*, webhook_id: int, gateway: PaymentGateway, at: datetime) -> None:
     claimed = _claim(webhook_id)
     if claimed is None:
         return
-    if not claimed.event.startswith(PAYMENT_EVENTS):
-        _close(claimed, Disposition.IGNORED, f"no event of a payment: {claimed.event or 'unnamed'}", at=at)
+    deal_with(webhook=claimed, gateway=gateway, at=at)
+
+
+def deal_with(*, webhook: WebhookEvent, gateway: PaymentGateway, at: datetime) -> None:
+    """Ask Chapa about what a delivery speaks of, through the one door, and write down what became of the delivery."""
+    if not speaks_of_a_payment(webhook.event):
+        _close(webhook, Disposition.IGNORED, f"no event of a payment: {webhook.event or 'unnamed'}", at=at)
         return
     try:
         # A success adds nothing to what is settled; every other word may mean that money went back.
-        ask = settlement.settle if claimed.event == "charge.success" else reconciliation.look
-        payment = ask(tx_ref=claimed.tx_ref, gateway=gateway, at=at)
+        ask = settlement.settle if webhook.event == "charge.success" else reconciliation.look
+        payment = ask(tx_ref=webhook.tx_ref, gateway=gateway, at=at)
     except settlement.UnknownPayment:
-        _park(claimed, at=at)
+        _park(webhook, at=at)
         return
-    _close(claimed, Disposition.PROCESSED, f"payment is {payment.status}", at=at)
+    _has_come_home(payment, webhook)
+    _close(webhook, Disposition.PROCESSED, f"payment is {payment.status}", at=at)
+
+
+def speaks_of_a_payment(event: str) -> bool:
+    """Payouts and whatever Chapa invents next are kept and ignored."""
+    return event.startswith(PAYMENT_EVENTS)
 
 
 def _claim(webhook_id: int) -> WebhookEvent | None:
@@ -149,7 +162,9 @@ def _claim(webhook_id: int) -> WebhookEvent | None:
 
 
 def _close(webhook: WebhookEvent, disposition: Disposition, reason: str, *, at: datetime) -> None:
-    WebhookEvent.objects.filter(pk=webhook.pk).update(
+    """Written down where it is news: a delivery that is replayed with the same result stays as it was."""
+    is_news = ~Q(disposition=disposition, reason=reason[:300], next_attempt_at=None, processed_at__isnull=False)
+    WebhookEvent.objects.filter(is_news, pk=webhook.pk).update(
         disposition=disposition, reason=reason[:300], processed_at=at, next_attempt_at=None, last_error=""
     )
     log.info("webhook.processed", tx_ref=webhook.tx_ref, disposition=disposition.value, reason=reason)
@@ -158,19 +173,54 @@ def _close(webhook: WebhookEvent, disposition: Disposition, reason: str, *, at: 
 def _park(webhook: WebhookEvent, *, at: datetime) -> None:
     """Money may have come for a payment that is not here (a restored backup, a foreign system with our key)."""
     tries_left = webhook.attempts <= len(RETRIES)
-    pause = timedelta(seconds=RETRIES[webhook.attempts - 1]) if tries_left else None
-    WebhookEvent.objects.filter(pk=webhook.pk).update(
-        disposition=Disposition.PARKED,
-        reason="orphan: no payment with this tx_ref",
-        next_attempt_at=at + pause if pause else None,
-    )
+    pause = timedelta(seconds=RETRIES[max(webhook.attempts - 1, 0)]) if tries_left else None
+    with durable("webhook.park"):
+        WebhookEvent.objects.filter(pk=webhook.pk).update(
+            disposition=Disposition.PARKED,
+            reason=ORPHAN,
+            next_attempt_at=at + pause if pause else None,
+        )
+        if not tries_left:
+            discrepancies.found(
+                kind=DiscrepancyKind.ORPHAN,
+                subject=webhook.tx_ref or f"webhook {webhook.pk}",
+                ours="",
+                theirs=f"{webhook.event} {webhook.reference}".strip(),
+                detail=f"webhook {webhook.pk}: Chapa says {webhook.said or 'nothing'} of a payment that is not here",
+                at=at,
+            )
     log.error("webhook.orphan", tx_ref=webhook.tx_ref, webhook=webhook.pk, tries=webhook.attempts)
 
 
+def _has_come_home(payment: Payment, webhook: WebhookEvent) -> None:
+    """A delivery that was given up speaks of a payment that is here after all: whoever resolves it should see that."""
+    if webhook.disposition != Disposition.PARKED:
+        return
+    orphans = Discrepancy.objects.filter(
+        kind=DiscrepancyKind.ORPHAN, subject=webhook.tx_ref, status=DiscrepancyStatus.OPEN
+    )
+    if orphans.update(payment=payment, order_id=payment.order_id, detail=f"the payment is here, {payment.status}"):
+        log.info("webhook.came_home", tx_ref=webhook.tx_ref, webhook=webhook.pk)
+
+
 def due(*, at: datetime) -> list[int]:
-    """Deliveries that wait and whose time has come: their task was lost, or they are tried again."""
-    rows = WebhookEvent.objects.filter(next_attempt_at__lte=at).order_by("next_attempt_at")
-    return list(rows.values_list("pk", flat=True)[:SWEEP_BATCH])
+    """Deliveries that wait and whose time has come: their task was lost, they are tried again, or they were given up
+    and their payment has appeared.
+    """
+    waiting = WebhookEvent.objects.filter(next_attempt_at__lte=at).order_by("next_attempt_at")
+    found = list(waiting.values_list("pk", flat=True)[:SWEEP_BATCH])
+    return found + _come_home(at=at)
+
+
+def _come_home(*, at: datetime) -> list[int]:
+    given_up = WebhookEvent.objects.filter(
+        Exists(Payment.objects.filter(tx_ref=OuterRef("tx_ref"))),
+        disposition=Disposition.PARKED,
+        next_attempt_at=None,
+    )
+    found = list(given_up.order_by("pk").values_list("pk", flat=True)[:SWEEP_BATCH])
+    WebhookEvent.objects.filter(pk__in=found).update(next_attempt_at=at)
+    return found
 
 
 def sweep(*, gateway: PaymentGateway, clock: Callable[[], datetime], budget_seconds: int = BUDGET_SECONDS) -> int:
