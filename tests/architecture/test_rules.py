@@ -20,8 +20,9 @@ USE_CASES = {
     "products": {"stock"},
     "orders": {"placement", "lifecycle", "access"},
     "payments": {
-        "attempts", "bookings", "checkout", "discrepancies", "inquiry", "ledger", "reconciliation", "refunds",
-        "resolutions", "schedule", "settlement", "webhooks",
+        "attempts", "bookings", "checkout", "closing", "day_report", "discrepancies", "inquiry", "ledger", "matching",
+        "payouts", "reconciliation", "refunds", "resolutions", "schedule", "settled", "settlement", "statement_rows",
+        "statements", "webhooks",
     },
     "notifications": {"dispatch", "delivery"},
 }  # fmt: skip
