@@ -53,6 +53,9 @@ class Purchase:
     def __post_init__(self) -> None:
         self.email = f"buyer-{self.key[:12]}@gmail.com"
 
+    def body(self, *, sku: str = SKU) -> dict[str, Any]:
+        return {"items": [{"sku": sku, "quantity": 1}], "email": self.email}
+
 
 @dataclass
 class Shop:
@@ -80,10 +83,9 @@ class Shop:
     def health(self) -> dict[str, Any]:
         return dict(self.get("/healthz/ready").json())
 
-    def place(self, purchase: Purchase, *, sku: str = SKU, seconds: int = 60) -> None:
+    def place(self, purchase: Purchase, *, seconds: int = 60) -> None:
         """Order, as often as it takes."""
-        body = {"items": [{"sku": sku, "quantity": 1}], "email": purchase.email}
-        answer = self._until_answered(purchase, "/orders/", body, key=purchase.key, seconds=seconds)
+        answer = self._until_answered(purchase, "/orders/", purchase.body(), key=purchase.key, seconds=seconds)
         purchase.number, purchase.token = answer["number"], answer["access_token"]
 
     def start_to_pay(self, purchase: Purchase, *, seconds: int = 60) -> None:
