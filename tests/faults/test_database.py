@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
@@ -40,17 +41,22 @@ def is_there(shop: Shop) -> bool:
     return False
 
 
+def stop_at_once(shop: Shop) -> None:
+    """`pg_ctl stop -m immediate`; it is started again, and accepts connections when this returns."""
+    stopped = shop.system.pid(name="postgres")
+    os.kill(stopped, signal.SIGQUIT)
+    shop.wait_for_return("postgres", than=stopped)
+    eventually(lambda: is_there(shop), what="PostgreSQL is back")
+
+
 def test_a_database_that_stops_at_once_costs_no_order_and_no_restart_of_ours(shop: Shop, figure):
-    """J1: `pg_ctl stop -m immediate` under load. Connections that died are noticed, and replaced by themselves."""
+    """J1: under load. Processes that lost their connections in the middle of something go on by themselves."""
     processes = {name: shop.system.pid(name=name) for name in ("web", "relay", "worker", "beat", "beat-2")}
     purchases = []
     for _ in range(ROUNDS):
         with Crowd(shop) as crowd:
             crowd.goes_on(more=3)
-            stopped = shop.system.pid(name="postgres")
-            os.kill(stopped, signal.SIGQUIT)
-            shop.wait_for_return("postgres", than=stopped)
-            eventually(lambda: is_there(shop), what="PostgreSQL is back")
+            stop_at_once(shop)
             begun = time.monotonic()
             crowd.goes_on(more=1)
             figure("J1", f"the first purchase {time.monotonic() - begun:.2f} s after PostgreSQL was back")
@@ -63,6 +69,14 @@ def test_a_database_that_stops_at_once_costs_no_order_and_no_restart_of_ours(sho
     assert {name: shop.system.pid(name=name) for name in processes} == processes
     truth.check(shop, told=purchases, crashes=4 * ROUNDS)
     _is_sound(shop)
+
+
+def test_connections_that_died_while_nobody_looked_are_replaced_before_they_are_used(shop: Shop):
+    """J1: the next customer after a restart at night hears nothing of it."""
+    with ThreadPoolExecutor(8) as customers:
+        assert {answer.status_code for answer in customers.map(lambda _: order(shop), range(16))} == {201}
+        stop_at_once(shop)
+        assert {answer.status_code for answer in customers.map(lambda _: order(shop), range(16))} == {201}
 
 
 def _is_sound(shop: Shop) -> None:
