@@ -62,6 +62,11 @@ class Case:
         return Random(f"{what} {self.point} {self.how} {self.seed}")
 
     @property
+    def fate(self) -> Fate:
+        """What becomes of the broker's messages."""
+        return self.dice("broker").choice(list(Fate))
+
+    @property
     def command(self) -> str:
         """What plays it again."""
         given = [("point", self.point), ("how", self.how), ("journey", self.journey), ("seed", self.seed)]
@@ -202,7 +207,7 @@ class Bench:
                 return None
             crashes += lived.fired
             problems += lived.problems(expected=_EXPECTED[case.how] if lived.fired else {0})
-            broker.befall(self._place.queue, case.dice("broker").choice(list(Fate)))
+            broker.befall(self._place.queue, case.fate)
         problems += self._finish(case.journey, case.seed, copies=1 + crashes)
         return Verdict(case=case, problems=problems, log=self._log())
 

@@ -12,6 +12,9 @@ from django.db import connection, transaction
 from django.utils.timezone import now
 
 from core import invariants
+from core.models import Event
+from notifications.models import Notification
+from notifications.rules import RULES
 from payments.flow import REFUND_UNDER_WAY, RefundStatus
 from payments.models import Discrepancy, Payment, Refund, WebhookEvent
 from tests.crash.play import Play
@@ -125,11 +128,22 @@ def _what_it_speaks_of(answer: dict[str, Any]) -> str:
     return str(body.get("id") or body.get("number") or body)
 
 
+def unheard() -> Iterator[str]:
+    """Events that somebody is to be told of, and nobody was."""
+    told = Notification.objects.values_list("topic", "order_id", "user_id")
+    known = {(topic, subject) for topic, *subjects in told for subject in subjects if subject}
+    for event in Event.objects.filter(topic__in=RULES):
+        subjects = {event.payload.get(name) for name in ("order_id", "user_id")}
+        if not any((event.topic, subject) in known for subject in subjects):
+            yield f"INV14 nobody was told of {event.topic} {event.payload}"
+
+
 def problems(play: Play) -> list[str]:
     """Everything that is wrong, once nothing moves any more."""
     return [
         *(f"not finished: {what}" for what in waiting()),
         *broken(),
+        *unheard(),
         *against_chapas_books(play.chapa.books()["transactions"]),
         *against_what_people_were_told(play),
     ]

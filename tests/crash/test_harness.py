@@ -51,6 +51,13 @@ def test_with_every_third_seed_what_is_started_again_ends_at_the_same_point_agai
     assert not verdict.problems
 
 
+def test_what_was_lost_with_the_brokers_disk_is_found_again(bench: Bench):
+    case = Case(point="notification.dispatch.before_commit", how="kill", seed=2)
+    assert case.fate is Fate.LOST
+
+    assert not bench.play(case).problems
+
+
 def test_a_case_can_be_played_again_by_the_command_it_names():
     case = Case(point="settle.locked", how="kill", seed=7, journey="paid")
 
