@@ -272,6 +272,8 @@ def test_the_api_can_be_unreachable_while_control_is_not(sandbox: Running, api: 
     with pytest.raises(requests.ConnectionError, match="refused"):
         requests.get(sandbox.url, timeout=60)
     assert sandbox.control.health()["unreachable"] == "refuse"
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", urlsplit(sandbox.url).port))  # nobody else gets it meanwhile
     sandbox.control.unreachable(mode="no")
     assert api("GET", "banks").status_code == 200
     sandbox.control.unreachable(mode="refuse")

@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from stack.child import ChildSpec
 from stack.errors import NotReady, StackError
 from stack.supervisor import RestartPolicy, Supervisor
+from stack.terminal import Terminal
 from tests.stack.eventually import eventually, is_alive
 
 POLITE = """
@@ -206,6 +208,18 @@ def test_a_command_that_fails_or_is_late_or_interrupted_is_told(supervisor: Supe
         )
     with pytest.raises(NotReady, match="was interrupted"):
         supervisor.run_to_end(spec=python("prepare", DEAF), seconds=600, interrupted=lambda: True)
+
+
+def test_last_words_that_are_read_slowly_are_in_the_message_all_the_same(folder: Path) -> None:
+    class SlowScreen(io.StringIO):
+        def write(self, text: str) -> int:
+            threading.Event().wait(0.3)
+            return super().write(text)
+
+    talks = python("prepare", "print('looks for tables', flush=True); raise SystemExit('no such table')")
+    told = pytest.raises(NotReady, match="no such table")
+    with Supervisor(logs=folder / "log", terminal=Terminal(out=SlowScreen())) as supervisor, told:
+        supervisor.run_to_end(spec=talks, seconds=60, interrupted=lambda: False)
 
 
 def test_names_are_unique_and_unknown_ones_are_refused(supervisor: Supervisor) -> None:
