@@ -17,6 +17,7 @@ from orders.models import Order
 from payments import refunds, settlement
 from payments.gateway import RefundVerdict, Verdict
 from payments.models import Discrepancy, Payment, Refund
+from tests.gateways import GivenBack
 from tests.properties.world import ADMIN, SECOND, SILENCES, STOCK, WELL, Mishap, World
 
 mishaps = st.one_of(
@@ -60,6 +61,12 @@ class Shop(RuleBasedStateMachine):
     def payment(self, which: int, **those) -> Payment | None:
         return self.one(Payment.objects.filter(**those), which)
 
+    def payable(self, which: int) -> Payment | None:
+        """One whose page is open at Chapa, whatever we think of it."""
+        said = self.world.gateway.said.items()
+        open_there = [tx_ref for tx_ref, each in said if each.verdict in {Verdict.PENDING, Verdict.FAILED}]
+        return self.payment(which, tx_ref__in=open_there)
+
     # Customers
 
     @rule(sku=st.sampled_from(sorted(STOCK)), quantity=st.integers(1, 3), mishap=mishaps)
@@ -68,31 +75,31 @@ class Shop(RuleBasedStateMachine):
 
     @rule(which=any_of, mishap=mishaps)
     def somebody_wants_to_pay(self, which, mishap):
-        order = self.order(which)
+        order = self.one(Order.objects.filter(status="awaiting_payment"), which) or self.order(which)
         if order is not None:
             self.world.work(lambda: self.world.start(order), mishap)
 
     @rule(which=any_of)
     def somebody_pays(self, which):
-        payment = self.payment(which)
+        payment = self.payable(which)
         if payment is not None:
             self.world.pay(payment)
 
     @rule(which=any_of, by=st.sampled_from(["-0.01", "-50.00", "0.01", "20.00"]))
     def somebody_pays_less_or_more(self, which, by):
-        payment = self.payment(which)
+        payment = self.payable(which)
         if payment is not None and payment.amount + Decimal(by) > 0:
             self.world.pay(payment, by=Decimal(by))
 
     @rule(which=any_of)
     def somebody_pays_in_dollars(self, which):
-        payment = self.payment(which)
+        payment = self.payable(which)
         if payment is not None:
             self.world.pay(payment, currency=Currency.USD)
 
     @rule(which=any_of)
     def a_try_fails(self, which):
-        payment = self.payment(which)
+        payment = self.payable(which)
         if payment is not None:
             self.world.fail(payment)
 
@@ -206,15 +213,17 @@ class Shop(RuleBasedStateMachine):
         verdict=st.sampled_from([RefundVerdict.PROCESSING, RefundVerdict.REFUNDED, RefundVerdict.REVERSED]),
     )
     def chapa_gives_back(self, which, verdict):
-        given_back = self.world.gateway.refunds
-        refund = given_back[which % len(given_back)]
+        movable = [refund for refund in self.world.gateway.refunds if self.may_move(refund, verdict)]
+        if movable:
+            self.world.gives_back(movable[which % len(movable)], verdict)
+
+    def may_move(self, refund: GivenBack, verdict: RefundVerdict) -> bool:
+        """Chapa's refunds go their way, and may come back while we still watch them."""
         ours = Refund.objects.filter(reference=refund.reference).first()
-        is_watched = ours is None or ours.next_check_at is not None
-        may_move = refund.verdict in {RefundVerdict.INITIATED, RefundVerdict.PROCESSING} or (
-            refund.verdict is RefundVerdict.REFUNDED and verdict is RefundVerdict.REVERSED and ours is not None
-        )
-        if may_move and is_watched:
-            self.world.gives_back(refund, verdict)
+        if refund.verdict in {RefundVerdict.INITIATED, RefundVerdict.PROCESSING}:
+            return ours is None or ours.next_check_at is not None
+        comes_back = refund.verdict is RefundVerdict.REFUNDED and verdict is RefundVerdict.REVERSED
+        return comes_back and ours is not None and ours.next_check_at is not None
 
     @rule(which=any_of, cents=st.one_of(st.none(), st.integers(1, 5_000)))
     def somebody_gives_back_in_the_dashboard(self, which, cents):

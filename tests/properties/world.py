@@ -34,9 +34,9 @@ from products.models import Product
 from tests import factories
 from tests.gateways import HELD_UP, UNREACHABLE, FakeGateway, GivenBack
 
-ADMIN, SECOND = "staff:1", "staff:2"
+ADMIN, SECOND, THIRD = "staff:1", "staff:2", "staff:3"
 EVER = timedelta(days=3650)
-STOCK = {"RARE": ("100.00", 3), "ODD": ("33.33", 6), "DEAR": ("9000.00", 4)}
+STOCK = {"RARE": ("100.00", 4), "ODD": ("33.33", 12), "DEAR": ("9000.00", 8)}
 
 _TABLES = """
 SELECT string_agg(format('%I', table_name), ', ') FROM information_schema.tables
@@ -304,7 +304,7 @@ class World:
                 if refund.verdict in {RefundVerdict.INITIATED, RefundVerdict.PROCESSING}:
                     self.gives_back(refund, RefundVerdict.REFUNDED)
             for refund in Refund.objects.filter(status="awaiting_approval"):
-                self.work(lambda refund=refund: refunds.approve(refund_id=refund.pk, actor=SECOND, at=self.at))
+                self.work(lambda refund=refund: refunds.approve(refund_id=refund.pk, actor=THIRD, at=self.at))
             for discrepancy in Discrepancy.objects.filter(status="open").order_by("id"):
                 self.work(lambda each=discrepancy: self.resolve(each, 0))
             self.sweep()
