@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from core import crashpoints
 from core.idempotency import AlreadyAnswered
 from core.models import Event
 from core.money import Currency, Money
@@ -513,20 +514,48 @@ def test_a_refusal_proves_nothing_either_where_somebody_else_has_sent_it_meanwhi
 
 
 def test_chapas_reference_is_kept_although_somebody_asked_meanwhile(gateway):
-    """Its webhook is quicker than its answer, and whoever follows it learns only that the reference is taken."""
-    payment = paid(gateway)
-    refund = ask(payment, "100.00")
+    """The answer is so late that somebody has asked again, and has learnt only that the reference is taken."""
+    refund = ask(paid(gateway), "100.00")
 
-    def webhook_first(reference):
+    def another_worker(reference):
         gateway.on_refund = lambda reference: None
-        recheck(payment, gateway)
-        assert Refund.objects.get().status == "submitted"
+        assert advance(Refund.objects.get(), gateway).status == "submitted"
 
-    gateway.on_refund = webhook_first
+    gateway.on_refund = another_worker
 
     advance(refund, gateway)
 
     assert (refund.status, refund.gateway_reference) == ("submitted", gateway.refunds[0].gateway_reference)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "refund.claim.after_commit", "refund.intent.before_commit", "refund.intent.after_commit", "refund.sent",
+        "refund.answered", "refund.answer.before_commit", "refund.answer.after_commit",
+    ],
+)  # fmt: skip
+def test_a_worker_who_dies_over_a_refund_costs_nothing_and_gives_nothing_twice(gateway, point):
+    class Killed(BaseException):
+        pass
+
+    def die(name: str) -> None:
+        if name == point:
+            raise Killed
+
+    refund = ask(paid(gateway), "100.00")
+    crashpoints.listen(die)
+    try:
+        with pytest.raises(Killed):
+            advance(refund, gateway)
+    finally:
+        crashpoints.listen(None)
+
+    for _ in range(2):
+        advance(refund, gateway)
+
+    assert refund.status == "submitted"
+    assert [each.reference for each in gateway.refunds] == [refund.reference]
 
 
 def test_all_of_the_money_having_gone_back_is_an_answer_too(gateway):

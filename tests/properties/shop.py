@@ -62,10 +62,10 @@ class Shop(RuleBasedStateMachine):
         return self.one(Payment.objects.filter(**those), which)
 
     def payable(self, which: int) -> Payment | None:
-        """One whose page is open at Chapa, whatever we think of it."""
+        """One whose page is open at Chapa, whatever we think of it. Chapa's window is shorter than our watch."""
         said = self.world.gateway.said.items()
         open_there = [tx_ref for tx_ref, each in said if each.verdict in {Verdict.PENDING, Verdict.FAILED}]
-        return self.payment(which, tx_ref__in=open_there)
+        return self.payment(which, tx_ref__in=open_there, next_check_at__isnull=False)
 
     # Customers
 

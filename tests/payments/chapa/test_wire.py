@@ -449,3 +449,9 @@ def test_a_refused_question_is_a_refusal(read: Any) -> None:
 def test_every_spelling_of_an_amount_is_the_same_amount(amount: Decimal) -> None:
     for spelling in (f"{amount:.2f}", f"{amount:.3f}", f"{amount:,.2f}", f"{amount:f}"):
         assert verify(amount=spelling).paid == etb(str(amount))
+
+
+@pytest.mark.parametrize("said", ["1999-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z", "yesterday", None, 7])
+def test_what_chapas_clock_says_changes_nothing_about_a_payment(said):
+    """We never put things in order by a clock that is not ours."""
+    assert verify(created_at=said, updated_at=said) == verify()
