@@ -180,29 +180,21 @@ def _hold(progress: ListingProgress) -> None:
 
 
 def _work(
-    progress: ListingProgress,
-    *,
-    gateway: PaymentGateway,
-    clock: Callable[[], datetime],
-    ends: float,
-    patience: int,
+    progress: ListingProgress, *, gateway: PaymentGateway, clock: Callable[[], datetime], ends: float, patience: int
 ) -> None:
+    """Step by step, at least one, until the run or the slice's time is over."""
     try:
-        while progress.run.status == RunStatus.RUNNING:
-            if time.monotonic() >= ends:
-                _hand_on(progress)
-                return
-            if progress.phase == Phase.READING:
-                _read(progress, gateway, at=clock())
-            else:
-                _compare(progress, gateway, at=clock())
+        is_mine = True
+        while is_mine and progress.run.status == RunStatus.RUNNING:
+            step = _read if progress.phase == Phase.READING else _compare
+            is_mine = step(progress, gateway, ends=ends, at=clock())
     except (Unavailable, Refused) as silence:
         _not_answered(progress, str(silence), patience=patience, at=clock())
     except _TakenOver:
         log.warning("reconciliation.taken_over", run=progress.pk)
 
 
-def _read(progress: ListingProgress, gateway: PaymentGateway, *, at: datetime) -> None:
+def _read(progress: ListingProgress, gateway: PaymentGateway, *, ends: float, at: datetime) -> bool:
     """One page: asked for outside any transaction, kept in one."""
     number = progress.next_page
     crashpoint("reconcile.list_sent")
@@ -216,7 +208,7 @@ def _read(progress: ListingProgress, gateway: PaymentGateway, *, at: datetime) -
             _end_reading(progress, gateway, at=at)
         elif number >= settings.RECONCILE_MAX_PAGES:
             _fail(progress, f"Chapa's list has not come to its end after {number} pages", at=at)
-        _step(progress)
+        return _step(progress, ends=ends)
 
 
 def _end_reading(progress: ListingProgress, gateway: PaymentGateway, *, at: datetime) -> None:
@@ -229,7 +221,7 @@ def _end_reading(progress: ListingProgress, gateway: PaymentGateway, *, at: date
         _fail(progress, f"Chapa's list is empty, and {expected} payments of ours should be in it", at=at)
 
 
-def _compare(progress: ListingProgress, gateway: PaymentGateway, *, at: datetime) -> None:
+def _compare(progress: ListingProgress, gateway: PaymentGateway, *, ends: float, at: datetime) -> bool:
     """One batch: what differs is opened in the transaction that says how far we have come."""
     with durable("reconcile.compare"):
         current, after = progress.run, progress.position
@@ -245,7 +237,7 @@ def _compare(progress: ListingProgress, gateway: PaymentGateway, *, at: datetime
             progress.phase, progress.position = Phase.OURS, ""
         else:
             _finish(progress, at=at)
-        _step(progress)
+        return _step(progress, ends=ends)
 
 
 def _open_all(progress: ListingProgress, batch: Batch, *, side: str, at: datetime) -> None:
@@ -295,21 +287,18 @@ def _not_answered(progress: ListingProgress, why: str, *, patience: int, at: dat
         _write(progress, due_at=Now() + PAUSE, silences=progress.silences, stalled=0)
 
 
-def _hand_on(progress: ListingProgress) -> None:
-    """The slice's time is up: the next one goes on."""
-    with durable("reconcile.hand_on"):
-        _write(progress, due_at=Now(), stalled=0)
-        outbox.record(topic="reconciliation.requested", run_id=progress.pk)
-
-
-def _step(progress: ListingProgress) -> None:
-    """A step forward, committed with what made it one."""
+def _step(progress: ListingProgress, *, ends: float) -> bool:
+    """A step forward, committed with what made it one. False where the slice's time is up: the next one goes on."""
     progress.stalled = progress.silences = 0
+    is_over = time.monotonic() >= ends
     _write(
-        progress, due_at=Now() + LEASE, stalled=0, silences=0, phase=progress.phase, next_page=progress.next_page,
-        position=progress.position,
+        progress, due_at=Now() if is_over else Now() + LEASE, stalled=0, silences=0, phase=progress.phase,
+        next_page=progress.next_page, position=progress.position,
     )  # fmt: skip
     progress.run.save(update_fields=["status", "counts", "finished_at"])
+    if is_over and progress.run.status == RunStatus.RUNNING:
+        outbox.record(topic="reconciliation.requested", run_id=progress.pk)
+    return not is_over
 
 
 def _write(progress: ListingProgress, **fields: Any) -> None:

@@ -20,9 +20,9 @@ USE_CASES = {
     "products": {"stock"},
     "orders": {"placement", "lifecycle", "access"},
     "payments": {
-        "attempts", "bookings", "checkout", "closing", "day_report", "discrepancies", "inquiry", "ledger", "matching",
-        "payouts", "reconciliation", "refunds", "resolutions", "schedule", "settled", "settlement", "statement_rows",
-        "statements", "webhooks",
+        "attempts", "bookings", "checkout", "closing", "comparison", "day_report", "discrepancies", "inquiry", "ledger",
+        "listing", "matching", "nightly", "payouts", "proving", "reconciliation", "refunds", "replay", "resolutions",
+        "schedule", "settled", "settlement", "statement_rows", "statements", "webhooks",
     },
     "notifications": {"dispatch", "delivery"},
 }  # fmt: skip
