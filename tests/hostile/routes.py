@@ -42,6 +42,10 @@ def _as_staff(scene: Scene) -> dict[str, str]:
     return scene.bearer(scene.staff)
 
 
+def _as_finance(scene: Scene) -> dict[str, str]:
+    return scene.bearer(scene.finance)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One method of one route. `body` is complete: every field that the endpoint knows stands in it."""
@@ -164,6 +168,34 @@ CALLS: Final = (
         who=_as_guest,
         body=lambda _: {"return_url": f"{settings.PUBLIC_BASE_URL}/thanks"},
     ),
+    Call(
+        method="POST",
+        template="api/v1/payments/<uuid:payment_id>/refunds/",
+        who=_as_finance,
+        body=lambda _: {"amount": "1.00", "reason": "a broken cup"},
+    ),
+    Call(method="GET", template="api/v1/refunds/<uuid:refund_id>/", who=_as_finance),
+    Call(method="POST", template="api/v1/refunds/<uuid:refund_id>/approve/", who=_as_finance, body=lambda _: {}),
+    Call(
+        method="POST",
+        template="api/v1/refunds/<uuid:refund_id>/reject/",
+        who=_as_finance,
+        body=lambda _: {"reason": "not ours to give"},
+    ),
+    Call(method="GET", template="api/v1/reconciliation/runs/", who=_as_finance),
+    Call(
+        method="POST",
+        template="api/v1/reconciliation/runs/",
+        who=_as_finance,
+        body=lambda _: {"since": "2026-11-01T00:00:00Z", "until": "2026-11-02T00:00:00Z"},
+    ),
+    Call(method="GET", template="api/v1/reconciliation/discrepancies/", who=_as_finance),
+    Call(
+        method="POST",
+        template="api/v1/reconciliation/discrepancies/<int:discrepancy_id>/resolve/",
+        who=_as_finance,
+        body=lambda _: {"resolution": "explained", "reason": "Chapa says so too"},
+    ),
     Call(method="POST", template="api/v1/payments/chapa/webhook/", body=_delivery, is_signed=True),
     Call(method="GET", template="api/v1/payments/chapa/callback/"),
     Call(method="GET", template="api/schema/", answers="application/vnd.oai.openapi", is_costly=True),
@@ -203,6 +235,9 @@ def concrete(template: str, scene: Scene, **changes: str) -> str:
         "code": "not_found",
         "release": "r",
         "name": "order.css",
+        "payment_id": str(scene.paid.pk),
+        "refund_id": str(scene.refund.pk),
+        "discrepancy_id": str(scene.discrepancy.pk),
         # The staff site's
         "object_id": "1",
         "content_type_id": "1",

@@ -6,16 +6,19 @@ from functools import cache
 from typing import Final
 
 from django.contrib.auth.models import Permission
-from django.db import connection
+from django.db import connection, transaction
 from django.utils.timezone import now
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
+from core.money import Money
 from orders import access
 from orders.models import Order
-from payments.models import Payment
+from payments import discrepancies, refunds, settlement
+from payments.models import Discrepancy, DiscrepancyKind, Payment, Refund
 from products.models import Product
 from tests import factories
 from tests.gateways import FakeGateway
+from users import sessions
 from users.models import User
 
 PLENTY: Final = 1_000_000
@@ -50,7 +53,10 @@ def changed(before: dict[str, tuple[int, str]], after: dict[str, tuple[int, str]
 
 
 class Scene:
-    """One product, one guest's order with an open attempt to pay, a customer, and a member of staff."""
+    """One product, one guest's order with an open attempt to pay, a customer, and a member of staff.
+
+    And for finance a payment that arrived, a refund of it that waits for a second person, and a discrepancy.
+    """
 
     def __init__(self) -> None:
         self.product: Product = factories.product(sku="SKU", price="450.00", on_hand=PLENTY)
@@ -58,9 +64,31 @@ class Scene:
         self.staff: User = factories.user(email="staff@gmail.com", is_staff=True)
         self.staff.user_permissions.set(Permission.objects.filter(codename__in=["view_order", "change_order"]))
         self.refresh = RefreshToken.for_user(self.customer)
-        self._bearers = {user.pk: str(AccessToken.for_user(user)) for user in (self.customer, self.staff)}
+        self.finance: User = factories.user(email="finance@gmail.com", is_staff=True)
+        self.finance.user_permissions.set(
+            Permission.objects.filter(codename__in=["view_refund", "request_refund", "approve_refund", "reconcile"])
+        )
+        self._bearers = {user.pk: _bearer(user) for user in (self.customer, self.staff, self.finance)}
         self.gateway = FakeGateway()
+        self._money()
         self.renew()
+
+    def _money(self) -> None:
+        # Enough that no test uses it up a birr at a time; more than one person may give back alone.
+        order = factories.order(items=[(self.product, 900)])
+        self.paid: Payment = factories.pending_payment(order=order, gateway=self.gateway)
+        self.gateway.pay(self.paid)
+        self.paid = settlement.settle(tx_ref=self.paid.tx_ref, gateway=self.gateway, at=now())
+        self.refund: Refund = refunds.request(
+            payment_id=self.paid.pk, amount=Money.parse("20000.00", "ETB"), reason="a broken cup", actor="staff:0",
+            once=None, at=now(),
+        )  # fmt: skip
+        with transaction.atomic():
+            discrepancies.found(
+                kind=DiscrepancyKind.FEE, subject=self.paid.tx_ref, ours="1.00 ETB", theirs="1.01 ETB",
+                payment=self.paid, at=now(),
+            )  # fmt: skip
+        self.discrepancy: Discrepancy = Discrepancy.objects.get()
 
     def renew(self) -> None:
         """A new order with an open attempt, after a request that used up the last one."""
@@ -81,3 +109,10 @@ class Scene:
 
     def bearer(self, user: User) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._bearers[user.pk]}"}
+
+
+def _bearer(user: User) -> str:
+    """The token of somebody who has just signed in."""
+    token = AccessToken.for_user(user)
+    token[sessions.SIGNED_IN_AT] = int(now().timestamp())
+    return str(token)
