@@ -416,12 +416,28 @@ def taken_back(play: Play) -> None:
     play.works()
 
 
+def nightly(play: Play) -> None:
+    """Nights pass, and Chapa's list is read, or not given; a payment that was taken back shows in it."""
+    bought = play.buy("order", quantity=1)
+    if bought is None:
+        return
+    if play.rng.random() < 0.5:
+        play.takes_back("chapa takes it back", bought[1], by_dispute=True)
+    play.gone_wrong("fault", route="transactions", kind="status", code=503, times=9)
+    play.later("a night", 1500)
+    play.sweeps()
+    play.later("some minutes", 11)
+    play.sweeps()
+    play.later("another night", 1500)
+    play.sweeps()
+
+
 JOURNEYS: Final[dict[str, Journey]] = {
     journey.__name__: journey
     for journey in (
         account, first_start, refused, orphan, paid, called_back, cancelled, expired, staff, failed, answer_lost,
         unsteady, lied_to, refunded, asked_about, decided, resolved, taken_back,
-        statements,
+        statements, nightly,
     )
 }  # fmt: skip
 """The shortest first: where a point is passed by several, a quick run takes the first of them."""
