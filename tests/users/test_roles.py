@@ -27,6 +27,15 @@ def test_a_new_environment_gets_every_role_with_what_the_table_says():
         assert role.value in said.getvalue()
 
 
+def test_preparing_a_system_brings_the_roles_up_to_date_and_adds_nobody():
+    Group.objects.all().delete()
+
+    call_command("prepare", stdout=io.StringIO())
+
+    assert set(Group.objects.values_list("name", flat=True)) == {role.value for role in Role}
+    assert User.objects.count() == 0
+
+
 def test_what_was_given_by_hand_is_taken_away_again_and_members_stay():
     approver = staff.person(Role.FINANCE_APPROVER)
     group = Group.objects.get(name=Role.FINANCE_APPROVER)

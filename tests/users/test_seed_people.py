@@ -23,6 +23,17 @@ def test_demo_accounts_keep_their_passwords_and_their_file_is_private(tmp_path):
         user = User.objects.get(email=person["email"])
         assert user.check_password(person["password"])
         assert user.is_superuser == (person["role"] == "admin")
+        assert user.is_staff == (person["role"] != "shopper")
+
+
+def test_two_people_of_finance_can_play_asking_and_approving(tmp_path):
+    file = tmp_path / "people.json"
+    call_command("seed_people", file=file, stdout=io.StringIO())
+
+    by_role = {person["role"]: User.objects.get(email=person["email"]) for person in json.loads(file.read_text())}
+    asks, approves = by_role["finance"], by_role["finance_approver"]
+    assert (asks.has_perm("payments.request_refund"), asks.has_perm("payments.approve_refund")) == (True, False)
+    assert (approves.has_perm("payments.request_refund"), approves.has_perm("payments.approve_refund")) == (False, True)
 
 
 def test_an_account_whose_password_is_forgotten_gets_a_new_one(tmp_path):
