@@ -187,7 +187,6 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-id"],
-                "permissions": [("import_statement", "Can import statements and ignore their lines")],
             },
         ),
         migrations.CreateModel(

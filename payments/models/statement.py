@@ -74,17 +74,18 @@ class StatementFormat(models.Model):
             raise ValidationError(problems)
 
     def layout(self) -> Layout:
+        """What was typed into a form may be any JSON: columns that are no object are none, and words are text."""
         return Layout(
             source=StatementSource(self.source),
             delimiter=self.delimiter,
             encoding=self.encoding,
             header_row=self.header_row,
-            columns=self.columns,
+            columns=self.columns if isinstance(self.columns, dict) else {},
             date_format=self.date_format,
             decimal_mark=self.decimal_mark,
             thousands_mark=self.thousands_mark,
             currency=self.currency,
-            totals_words=tuple(self.totals_words),
+            totals_words=tuple(map(str, self.totals_words)) if isinstance(self.totals_words, list) else (),
         )
 
 
@@ -102,7 +103,6 @@ class Statement(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        permissions = [("import_statement", "Can import statements and ignore their lines")]
         constraints = [
             models.UniqueConstraint(fields=["format", "sha256"], name="statement_file_read_once"),
         ]

@@ -19,10 +19,11 @@ from core import health, outbox
 from core.admin import ReadOnlyAdmin
 from core.models import IdempotencyKey, Redelivery
 from notifications import dispatch
-from payments import discrepancies
+from payments import discrepancies, matching
 from payments.models import DayClose, DiscrepancyKind, ReconciliationRun, WebhookEvent
 from tests import factories
 from tests.notifications import stories
+from tests.payments import files
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +56,9 @@ def staff(payment) -> Client:
     ReconciliationRun.objects.create(
         kind="transactions", since=now() - timedelta(days=1), until=now(), requested_by="staff:1", started_at=now()
     )
+    files.chapa(f"{refund.payment.gateway_reference},900.00,1.00,,PO-1,ETB", "AP2,never,0,,,ETB")
+    files.bank("PO-1,=1+1,,899.00")
+    matching.run(since=files.today(), until=files.today(), actor="staff:1", at=now())
     DayClose.objects.create(day=date(2026, 11, 20), closed_at=now(), closed_by="staff:1", figures={})
     order = factories.order()
     with transaction.atomic():
@@ -107,7 +111,8 @@ def test_what_moves_by_use_cases_is_only_for_looking():
     assert {
         "core.Event", "core.IdempotencyKey", "core.Heartbeat", "orders.Order", "payments.Payment",
         "payments.WebhookEvent", "payments.Refund", "payments.JournalEntry", "payments.DayClose",
-        "payments.Discrepancy", "payments.ReconciliationRun",
+        "payments.Discrepancy", "payments.ReconciliationRun", "payments.Statement", "payments.StatementLine",
+        "payments.StatementRowError", "payments.Payout",
     } <= labels  # fmt: skip
 
 

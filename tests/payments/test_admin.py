@@ -10,8 +10,9 @@ from django.utils.timezone import now
 
 from core.models import Event
 from payments import settlement
-from payments.models import Discrepancy, DiscrepancyKind, Refund
+from payments.models import Discrepancy, DiscrepancyKind, Refund, StatementFormat, StatementLine
 from tests import factories
+from tests.payments import files
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -123,3 +124,39 @@ def test_a_discrepancy_is_resolved_with_a_reason_once(payment, gateway):
     assert Refund.objects.get().amount == Decimal("800.00")
     payment.refresh_from_db()
     assert (payment.status, payment.settles_order) == ("succeeded", False)
+
+
+def test_a_line_of_a_statement_is_ignored_with_a_reason_and_only_by_who_may():
+    files.bank("FT1,rent,500.00,")
+    line = StatementLine.objects.get()
+    choose(staff_with("view_statementline"), "statementline", "ignore", line, confirmed="yes", reason="rent")
+    line.refresh_from_db()
+    assert line.state == "unmatched"
+    client = staff_with("view_statementline", "reconcile")
+
+    choose(client, "statementline", "ignore", line, confirmed="yes", reason=" ")
+    line.refresh_from_db()
+    assert line.state == "unmatched"
+    choose(client, "statementline", "ignore", line, confirmed="yes", reason="the shop's rent")
+
+    line.refresh_from_db()
+    assert (line.state, line.why, line.ignored_by[:6]) == ("ignored", "the shop's rent", "staff:")
+
+
+def test_a_format_that_could_not_work_is_not_saved():
+    client = staff_with("view_statementformat", "add_statementformat")
+    fields = {
+        "name": "new", "source": "bank", "account": "1000", "delimiter": ",", "encoding": "utf-8", "header_row": "1",
+        "date_format": "%d/%m/%Y", "decimal_mark": ".", "thousands_mark": ",", "currency": "ETB", "totals_words": "[]",
+    }  # fmt: skip
+    where = "/admin/payments/statementformat/add/"
+
+    refused = client.post(where, {**fields, "columns": '{"date": "Date"}'})
+    broken = [client.post(where, {**fields, "columns": each, "totals_words": each}) for each in ("[1]", "5", '"x"')]
+    saved = client.post(where, {**fields, "columns": '{"date": "Date", "amount": "Amount"}'})
+
+    assert "either amount, or debit and credit, has a column" in refused.content.decode()
+    assert ({each.status_code for each in broken}, saved.status_code) == ({200}, 302)
+    assert list(StatementFormat.objects.filter(name="new").values_list("columns", flat=True)) == [
+        {"date": "Date", "amount": "Amount"}
+    ]
