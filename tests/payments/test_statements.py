@@ -146,7 +146,7 @@ def test_whatever_stands_in_a_cell_is_a_date_of_this_century_or_refused(text):
 
 
 @pytest.mark.parametrize(
-    "written", ["31/02/2026", "2026-03-01", "03/14/2026", "", "٠١/٠٣/٢٠٢٦", "01/03/1926", "1/3/26"]
+    "written", ["31/02/2026", "2026-03-01", "03/14/2026", "", "٠١/٠٣/٢٠٢٦", "01/03/٢٠٢٦", "01/03/1926", "1/3/26"]
 )
 def test_a_date_in_another_format_is_not_guessed(written):
     with pytest.raises(NotReadable):
@@ -211,7 +211,9 @@ def test_blank_rows_totals_and_what_stands_above_the_header_are_no_lines():
 
 
 def test_a_row_that_begins_with_total_and_has_a_date_is_a_line():
-    assert isinstance(read_one("01/03/2026,Total Energies,x,,5"), Line)
+    (found,) = read("Description,Date,Reference,Debit,Credit\nTotal Energies,01/03/2026,T1,,5\n")
+
+    assert isinstance(found, Line)
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
