@@ -1,7 +1,6 @@
 """Writes spreadsheets (XLSX): text and numbers in named sheets, nothing else.
 
-A text cell is an inline string, which no program takes for a formula, whatever it begins with. Equal sheets are equal
-bytes.
+Text is written as text, which no program takes for a formula, whatever it begins with. Equal sheets are equal bytes.
 """
 
 from __future__ import annotations
@@ -24,13 +23,6 @@ Cell = str | Decimal | int | None
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_IN_A_NAME = re.compile(r"[\[\]:*?/\\]")
-_OPTIONS: Final = {
-    "in_memory": True,
-    "constant_memory": True,  # text stands in its cell, not in a table beside it
-    "strings_to_formulas": False,
-    "strings_to_numbers": False,
-    "strings_to_urls": False,
-}
 _NO_TIME: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - a file has no zone; the same sheets are the same bytes
 _WIDEST, _NARROWEST = 60, 8
 
@@ -52,7 +44,7 @@ def workbook(*, sheets: Sequence[Sheet]) -> bytes:
     if not names or len({name.casefold() for name in names}) != len(names):
         raise ValueError("a workbook has sheets, each with a name of its own")
     written = io.BytesIO()
-    book = xlsxwriter.Workbook(written, _OPTIONS)
+    book = xlsxwriter.Workbook(written, {"in_memory": True})
     book.set_properties({"created": _NO_TIME})
     for name, sheet in zip(names, sheets, strict=True):
         _write(book, name, sheet)
