@@ -236,7 +236,7 @@ RECONCILE_AT_MINUTE = env.number("RECONCILE_AT_MINUTE", 150)
 """Minutes after midnight in East Africa at which the nightly run over Chapa's list begins: 02:30."""
 RECONCILE_DAYS = env.number("RECONCILE_DAYS", 3, least=1)
 RECONCILE_OVERLAP_HOURS = env.number("RECONCILE_OVERLAP_HOURS", 36, least=1)
-RECONCILE_GRACE_MINUTES = env.number("RECONCILE_GRACE_MINUTES", 120, least=1)
+RECONCILE_GRACE_MINUTES = env.number("RECONCILE_GRACE_MINUTES", 120)
 RECONCILE_MAX_PAGES = env.number("RECONCILE_MAX_PAGES", 20_000, least=1)
 RECONCILE_MAX_OPENED = env.number("RECONCILE_MAX_OPENED", 1_000, least=1)
 RECONCILE_SWEEP_SECONDS = env.number("RECONCILE_SWEEP_SECONDS", 60, least=1)
