@@ -220,7 +220,7 @@ def a_second_payment_goes_back(playground: Playground) -> None:
     playground.expect(refund["refunding"] == shopper.order["total"], otherwise=f"Chapa's books say {refund}")
     playground.tell(f"Kept apart, and a refund of {refund['refunding']} ETB is at Chapa without anybody asking.")
     _arrives_at_the_customer(playground, first)
-    playground.eventually(lambda: shopper.mails() == 2, what="the mail that says so", seconds=60)
+    playground.eventually(lambda: shopper.mails() == 2, what="the mail that says so", seconds=120)
     playground.expect(shopper.looks()["status"] == "paid", otherwise=f"the order is {shopper.order}")
     playground.tell("It has arrived, and only then the shopper was told. The order stays paid, once.")
 
@@ -244,8 +244,8 @@ def a_refund_is_approved(playground: Playground) -> None:
     playground.expect(shopper.mails() == 1, otherwise="the shopper was told before the money had arrived")
     playground.tell("A second person approves, and Chapa has it. Nobody is told anything yet.")
     _arrives_at_the_customer(playground, payment["tx_ref"])
-    shopper.waits_until("refunded", seconds=60)
-    playground.eventually(lambda: shopper.mails() == 2, what="the mail that says so", seconds=60)
+    shopper.waits_until("refunded", seconds=120)
+    playground.eventually(lambda: shopper.mails() == 2, what="the mail that says so", seconds=120)
     after = stock_of(playground, slug="mesob")
     playground.expect(after == before, otherwise=f"{after} available, {before} before the order")
     playground.tell(
@@ -269,13 +269,13 @@ def a_discrepancy_is_found_at_night(playground: Playground) -> None:
         runs = finance.looks_at("/reconciliation/runs/")["results"]
         return any(each["id"] == run["id"] and each["status"] == "finished" for each in runs)
 
-    playground.eventually(finished, what="the run over Chapa's list finished", seconds=60)
+    playground.eventually(finished, what="the run over Chapa's list finished", seconds=120)
 
     def opened() -> list[dict[str, Any]]:
         found = finance.looks_at("/reconciliation/discrepancies/?status=open&kind=status")["results"]
         return [each for each in found if each["order_number"] == shopper.order["number"]]
 
-    discrepancy = playground.eventually(opened, what="the discrepancy", seconds=30)[0]
+    discrepancy = playground.eventually(opened, what="the discrepancy")[0]
     playground.tell(
         f"The nightly run, started by hand, finds it: ours says {discrepancy['ours']}, Chapa's list "
         f"{discrepancy['theirs']}. The order is still {shopper.looks()['status']}: nothing is mended silently."
@@ -318,9 +318,9 @@ def a_worker_is_killed_while_settling(playground: Playground) -> None:
         f"The worker (process {pid}) was killed with SIGKILL while it was settling: Chapa has the money, we"
     )
     playground.tell("have written nothing yet.")
-    shopper.waits_until("paid", seconds=90)
+    shopper.waits_until("paid")
     playground.tell(f"A new worker found the payment again: paid {time.monotonic() - killed_at:.1f} s later.")
-    playground.eventually(lambda: shopper.mails() >= 1, what="the confirmation mail", seconds=60)
+    playground.eventually(lambda: shopper.mails() >= 1, what="the confirmation mail", seconds=120)
     settling = [attempt for attempt in shopper.attempts() if attempt["settles_order"]]
     playground.expect(len(settling) == 1, otherwise=f"{len(settling)} payments settle the order")
     playground.expect(shopper.mails() == 1, otherwise=f"{shopper.mails()} mails were sent")
@@ -330,7 +330,7 @@ def a_worker_is_killed_while_settling(playground: Playground) -> None:
 def _refund_at_chapa(playground: Playground, tx_ref: str) -> dict[str, str]:
     """What Chapa's books say of a payment, as soon as some of it is on its way back."""
     playground.eventually(
-        lambda: chapas_books(playground)[tx_ref]["refunding"] != "0", what="a refund at Chapa", seconds=60
+        lambda: chapas_books(playground)[tx_ref]["refunding"] != "0", what="a refund at Chapa", seconds=120
     )
     return chapas_books(playground)[tx_ref]
 
