@@ -298,7 +298,7 @@ def a_worker_is_killed_while_settling(playground: Playground) -> None:
         playground,
         "/faults",
         {
-            "kind": "hang", "match": {"route": "verify", "tx_ref": tx_ref}, "times": 1, "when": "after",
+            "kind": "hang", "match": {"route": "verify", "tx_ref": tx_ref}, "times": 3, "when": "after",
             "params": {"seconds": 20},
         },
     )  # fmt: skip
