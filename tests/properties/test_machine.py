@@ -23,8 +23,8 @@ def test_whatever_happens_the_books_are_right_and_everything_comes_to_an_end():
     run_state_machine_as_test(
         Shop,
         settings=settings(
-            max_examples=int(os.environ.get("NEXUS_PROOF_EXAMPLES", "2000")) // 10 if IS_PROOF else 10,
-            stateful_step_count=50 if IS_PROOF else 20,
+            max_examples=int(os.environ.get("NEXUS_PROOF_EXAMPLES", "2000")) // 10 if IS_PROOF else 6,
+            stateful_step_count=50 if IS_PROOF else 15,
             derandomize=not IS_PROOF,
             deadline=None,
             database=None,
