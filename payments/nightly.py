@@ -187,9 +187,11 @@ def _work(
         is_mine = True
         while is_mine and progress.run.status == RunStatus.RUNNING:
             step = _read if progress.phase == Phase.READING else _compare
-            is_mine = step(progress, gateway, ends=ends, at=clock())
-    except (Unavailable, Refused) as silence:
-        _not_answered(progress, str(silence), patience=patience, at=clock())
+            try:
+                is_mine = step(progress, gateway, ends=ends, at=clock())
+            except (Unavailable, Refused) as silence:
+                _not_answered(progress, str(silence), patience=patience, at=clock())
+                return
     except _TakenOver:
         log.warning("reconciliation.taken_over", run=progress.pk)
 

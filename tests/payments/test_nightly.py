@@ -517,6 +517,23 @@ def test_a_worker_that_slept_through_its_lease_changes_nothing_any_more(gateway)
     assert started.counts["pages"] == 1
 
 
+def test_nor_does_one_that_slept_until_chapa_had_not_answered(gateway):
+    gateway.paid()
+    started = begin(gateway)
+    others = ListingGateway()
+    others.rows = gateway.rows
+
+    def oversleep(page):
+        dead(started)
+        carry_on(started, others)
+        raise HELD_UP
+
+    gateway.on_page = oversleep
+    carry_on(started, gateway)
+
+    assert (started.status, started.failure_reason) == (RunStatus.FINISHED, "")
+
+
 def test_where_chapa_is_away_the_run_fails_and_the_next_one_covers_the_gap(gateway):
     at = now()
     run(gateway, at=at - timedelta(days=5))

@@ -132,7 +132,10 @@ def test_reconcile_reads_chapas_own_list_and_finds_money_that_is_not_here(books,
     assert (seen.verdict, seen.amount, seen.fee, seen.mode) == ("success", started.captured_amount, started.fee, "test")
 
 
-def test_the_sweep_of_runs_begins_the_nightly_one_and_carries_it_to_its_end(books):
+def test_the_sweep_of_runs_begins_the_nightly_one_and_carries_it_to_its_end(books, settings):
+    # Twelve hours from now, so that no night falls into this test.
+    minute_of_the_day = 3 * 60 + now().hour * 60 + now().minute
+    settings.RECONCILE_AT_MINUTE = (minute_of_the_day + 12 * 60) % (24 * 60)
     tasks.sweep_runs()
     assert ReconciliationRun.objects.count() == 0  # a new shop
     Payment.objects.update(created_at=now() - timedelta(days=2))
