@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -505,3 +506,18 @@ def test_the_day_of_a_moment_is_the_one_that_the_file_prints():
     assert (
         statement_rows.day("2026-03-01 23:30", date_format="%Y-%m-%d %H:%M") == datetime(2026, 3, 1, tzinfo=UTC).date()
     )
+
+
+def test_a_long_file_takes_no_more_memory_than_a_short_one():
+    def peak(rows):
+        file = io.BytesIO((BANK_HEADER + "01/03/2026,T1,the same for ever,,5\n" * rows).encode())
+        tracemalloc.start()
+        try:
+            assert sum(1 for _ in statement_rows.rows(file, layout=layout())) == rows
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(10)
+
+    assert peak(20_000) < peak(200) + 100_000
