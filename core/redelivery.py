@@ -32,12 +32,12 @@ class Survivable(Task):  # type: ignore[type-arg]  # it is generic for the type 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         request = self.request
         if not (request.delivery_info or {}).get("redelivered"):
-            return super().__call__(*args, **kwargs)
+            return self.run(*args, **kwargs)
         task_id = str(request.id)
         if not may_run(task_id=task_id, task=self.name, payload=kwargs):
             return None
         try:
-            answer = super().__call__(*args, **kwargs)
+            answer = self.run(*args, **kwargs)
         except Exception:  # one that raises has killed nobody; being ended for taking too long is a SystemExit
             forget(task_id=task_id)
             raise

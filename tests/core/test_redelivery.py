@@ -54,6 +54,19 @@ def test_one_that_came_back_is_worked_on_and_forgotten_once_it_is_survived(task,
     assert not Redelivery.objects.exists()
 
 
+def test_a_task_sees_the_request_that_it_was_called_by(task):
+    seen = []
+
+    @task.app.task(name="redelivery_test.bound", bind=True, shared=False)
+    def bound(self) -> None:
+        seen.append(self.request.id)
+
+    deliver(bound, redelivered=False, task_id="first")
+    deliver(bound, redelivered=True, task_id="second")
+
+    assert seen == ["first", "second"]
+
+
 def test_it_is_counted_before_the_work(task, ran):
     seen = []
 
