@@ -13,12 +13,13 @@ from typing import Any, Final
 from django.utils.timezone import now
 
 from notifications.models import Notification
-from payments import matching
+from payments import closing, matching, nightly, providers
 from payments.models import Payment, StatementLine
 from tests.crash.play import LEAD, STAFF, Play, token_of
 from tests.payments import files
 
 Journey = Callable[[Play], None]
+ACCEPTED: Final = 202
 
 
 def notices(rng: Random) -> dict[str, Any]:
@@ -398,6 +399,38 @@ def _reconsider(line_id: int) -> str:
         return "done"
 
 
+def listed(play: Play) -> None:
+    """Finance have Chapa's own list compared with our books. Chapa is silent at first, and one slice's time is up."""
+    bought = play.buy("order")
+    if bought is None:
+        return
+    play.gone_wrong("fault", route="transactions", kind="reset", when="before", times=3)
+    run = play.post("run", "/reconciliation/runs/", {}, **play.sign_in(STAFF))
+    if run["status"] == ACCEPTED:
+        play.desk("no time", lambda: _without_time(run["body"]["id"]))
+    play.works()
+    play.later("some minutes", 11)
+    play.sweeps()
+
+
+def _without_time(run_id: int) -> None:
+    nightly.carry_on(run_id=run_id, gateway=providers.chapa(), clock=now, budget_seconds=0)
+
+
+def closed_day(play: Play) -> None:
+    """Yesterday's books are closed by hand, as far as nobody was quicker."""
+    play.desk("close", _close_yesterday)
+    play.works()
+    play.sweeps()
+
+
+def _close_yesterday() -> str:
+    try:
+        return str(len(closing.close(day=files.today() - timedelta(days=1), actor="staff:1", at=now())))
+    except closing.DayClosed:
+        return "done"
+
+
 def taken_back(play: Play) -> None:
     """In Chapa's dashboard, or by a dispute, a payment goes back without us. We look again, and a person confirms."""
     by_dispute = play.rng.random() < 0.5
@@ -416,7 +449,7 @@ def taken_back(play: Play) -> None:
     play.works()
 
 
-def nightly(play: Play) -> None:
+def nights(play: Play) -> None:
     """Nights pass, and Chapa's list is read, or not given; a payment that was taken back shows in it."""
     bought = play.buy("order", quantity=1)
     if bought is None:
@@ -437,7 +470,7 @@ JOURNEYS: Final[dict[str, Journey]] = {
     for journey in (
         account, first_start, refused, orphan, paid, called_back, cancelled, expired, staff, failed, answer_lost,
         unsteady, lied_to, refunded, asked_about, decided, resolved, taken_back,
-        statements, nightly,
+        statements, nights, listed, closed_day,
     )
 }  # fmt: skip
 """The shortest first: where a point is passed by several, a quick run takes the first of them."""

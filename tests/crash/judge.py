@@ -27,6 +27,7 @@ WAITING = {
     "refunds under way, and nobody told": """
         SELECT r.reference, r.status FROM payments_refund r WHERE r.status IN ('requested', 'unknown', 'submitted')
         AND NOT EXISTS (SELECT FROM payments_discrepancy d WHERE d.subject = r.reference AND d.status = 'open')""",
+    "runs under way": "SELECT kind, started_at FROM payments_reconciliationrun WHERE status = 'running'",
     "webhooks waiting": "SELECT id, disposition FROM payments_webhookevent WHERE next_attempt_at IS NOT NULL",
     "messages waiting": "SELECT id, status FROM notifications_notification WHERE status IN ('queued', 'sending')",
 }
@@ -129,12 +130,12 @@ def _what_it_speaks_of(answer: dict[str, Any]) -> str:
 
 
 def unheard() -> Iterator[str]:
-    """Events that somebody is to be told of, and nobody was."""
+    """Events of orders and accounts that somebody is to be told of, and nobody was."""
     told = Notification.objects.values_list("topic", "order_id", "user_id")
     known = {(topic, subject) for topic, *subjects in told for subject in subjects if subject}
     for event in Event.objects.filter(topic__in=RULES):
-        subjects = {event.payload.get(name) for name in ("order_id", "user_id")}
-        if not any((event.topic, subject) in known for subject in subjects):
+        subjects = {event.payload[name] for name in ("order_id", "user_id") if name in event.payload}
+        if subjects and not any((event.topic, subject) in known for subject in subjects):
             yield f"INV14 nobody was told of {event.topic} {event.payload}"
 
 

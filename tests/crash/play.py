@@ -69,6 +69,7 @@ class Play:
         self.memory = Memory(life.place.memory)
         self.chapa = Control(url=life.place.control_url)
         self.system = system
+        self._passed = 0
         self._base = f"http://127.0.0.1:{system.port}/api/v1"
         self._tries = 1 if life.role is Role.SECOND else 3
         self._wait = "500ms" if life.role is Role.SECOND else "45s"
@@ -305,8 +306,9 @@ class Play:
         self.system.work()
 
     def sweeps(self) -> None:
-        """Beat strikes once for every sweeper."""
-        self.system.sweep()
+        """Beat strikes for every sweeper whose turn came in the time that has passed."""
+        passed, self._passed = self._passed, 0
+        self.system.sweep(minutes=passed)
 
     def later(self, step: str, minutes: int) -> None:
         """Time passes, for us and for Chapa."""
@@ -314,8 +316,11 @@ class Play:
         self.hear()
 
     def passes(self, minutes: int) -> int:
+        """Our rows grow older, Chapa's clock goes on. What Chapa shows of its times is as old as our rows then."""
+        self._passed += minutes
         let_pass(minutes)
-        self.chapa.advance(by=f"{minutes}m")
+        ahead = self.chapa.advance(by=f"{minutes}m")["advanced_seconds"]
+        self.chapa.clock(skew=f"-{ahead}s")
         return minutes
 
 

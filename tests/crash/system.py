@@ -64,10 +64,11 @@ class System:
             self.end_if_asked()
         self.end_if_asked()
 
-    def sweep(self) -> None:
-        """What beat publishes, once each, and all that follows. :raises Ended:"""
+    def sweep(self, *, minutes: int) -> None:
+        """What beat publishes within so many minutes, ten at least, once each; and all that follows. :raises Ended:"""
         for entry in current_app.conf.beat_schedule.values():
-            self.broker.publish(task=entry["task"], kwargs=entry.get("kwargs", {}))
+            if entry["schedule"] <= max(minutes, 10) * 60:
+                self.broker.publish(task=entry["task"], kwargs=entry.get("kwargs", {}))
         self.work()
 
     def end_if_asked(self) -> None:
@@ -116,7 +117,7 @@ def configure(life: Life) -> None:
     providers._shared = Resilience(clock=Clock(sleep=lambda seconds: None))
 
 
-def let_pass(minutes: float) -> None:
+def let_pass(minutes: int) -> None:
     """Time passes in the database."""
     if minutes:
         ageing.pass_in_the_database(timedelta(minutes=minutes))
