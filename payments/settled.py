@@ -186,9 +186,8 @@ def _about_refund(line: StatementLine, refund: Refund | None) -> list[_Differenc
     if refund.total.currency != currency:
         return [_Difference(kind=DiscrepancyKind.CURRENCY, ours=str(refund.total), theirs=str(taken))]
     if refund.total != taken:
-        # Of what Chapa holds, a refund leaves less: below zero, as the line says it.
-        ours = Money.zero(currency) - refund.total
-        return [_Difference(kind=DiscrepancyKind.AMOUNT, ours=str(ours), theirs=str(line.gross))]
+        # Both as what was given back, above zero: a resolution turns the sign where a refund is meant.
+        return [_Difference(kind=DiscrepancyKind.AMOUNT, ours=str(refund.total), theirs=str(taken))]
     if line.fee:
         fee = Money(line.fee, currency)
         return [_Difference(kind=DiscrepancyKind.REFUND, ours="no fee", theirs=f"fee {fee}")]
@@ -257,13 +256,13 @@ def report_missing(*, entry: JournalEntry, run: ReconciliationRun, at: datetime)
     booked = booked_of(payment_ids=[payment.pk]).get(payment.pk)
     if known.exists() or booked is None:
         return False
-    # What Chapa holds for us because of it, by our books: accepting that it is not there takes so much off.
-    held = Money.zero(refund.total.currency) - refund.total if refund else booked.gross - booked.fee
+    # Of a payment what Chapa holds for us, of a refund what was given back: accepting that it is not there undoes it.
+    ours = refund.total if refund else booked.gross - booked.fee
     said = f"given back {refund.total}" if refund else f"captured {booked.gross}, fee {booked.fee}"
     return discrepancies.found(
         kind=DiscrepancyKind.MISSING_THERE,
         subject=refund.reference if refund else payment.gateway_reference or payment.tx_ref,
-        ours=str(held),
+        ours=str(ours),
         theirs="",
         detail=f"not in Chapa's settlement files; {said}",
         payment=payment,

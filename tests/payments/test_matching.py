@@ -193,7 +193,7 @@ def test_a_refund_of_another_amount_differs_and_accepting_it_leaves_its_payment_
     refund = files.refunded(payment, amount=birr("100.00"))
     files.chapa(line_of(payment), f"{refund.reference},-90.00,0,-90.00,PO-2026-1,ETB")
     match()
-    assert differences() == [("amount", "-100.00 ETB", "-90.00 ETB")]
+    assert differences() == [("amount", "100.00 ETB", "90.00 ETB")]
 
     resolve(Resolution.ACCEPT_THEIRS, kind="amount")
     match()
@@ -227,8 +227,21 @@ def test_what_stands_in_none_of_their_files_is_missing_there_after_its_days():
     missing = Discrepancy.objects.filter(kind="missing_there").order_by("pk")
     assert [(each.payment, each.refund, each.ours) for each in missing] == [
         (lost, None, "899.00 ETB"),
-        (lost, refund, "-100.00 ETB"),
+        (lost, refund, "100.00 ETB"),
     ]
+
+
+def test_accepting_that_they_know_nothing_of_it_takes_it_out_of_what_chapa_holds():
+    files.chapa(f"{files.today() - timedelta(days=40):%Y-%m-%d},APOLD,5.00,0,5.00,,ETB", "APNEW,5.00,0,5.00,,ETB")
+    lost = files.settled_payment(at=now() - timedelta(days=20))
+    files.refunded(lost, amount=birr("100.00"), at=now() - timedelta(days=19))
+    match()
+    assert standing()[Account.CLEARING] == "799.00"
+
+    resolve(Resolution.ACCEPT_THEIRS, kind="missing_there", refund__isnull=False)
+    assert standing()[Account.CLEARING] == "899.00", "the refund never left Chapa"
+    resolve(Resolution.ACCEPT_THEIRS, kind="missing_there", refund__isnull=True)
+    assert standing()[Account.CLEARING] == "0.00", "nor did the payment ever come"
 
 
 # Chapa ↔ bank
