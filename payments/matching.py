@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from django.db import IntegrityError, transaction
@@ -186,11 +186,12 @@ def _compare(ids: Sequence[int], current: ReconciliationRun, *, at: datetime) ->
             .exclude(state=LineState.IGNORED)
             .order_by("pk")
         )
+        before = [_said(line) for line in lines]
         findings = settled.compare(lines=lines, run=current, at=at)
         for line, finding in zip(lines, findings, strict=True):
             _write(line, finding)
             counts["opened"] += finding.opened
-        _save(lines)
+        _save(lines, before)
     counts.update(line.state for line in lines)
     counts["lines"] += len(ids)
     counts["ignored"] += len(ids) - len(lines)
@@ -202,9 +203,10 @@ def _look_at_bank(ids: Sequence[int], current: ReconciliationRun) -> Counter[str
     with durable("match.bank"):
         _still_ours(current)
         lines = list(StatementLine.objects.select_for_update(of=("self",)).filter(pk__in=ids).order_by("pk"))
+        before = [_said(line) for line in lines]
         for line in lines:
             line.state, line.why = payouts.state_of_bank_line(line)
-        _save(lines)
+        _save(lines, before)
     counts = Counter(str(line.state) for line in lines)
     counts["lines"] += len(ids)
     return counts
@@ -225,5 +227,11 @@ def _write(line: StatementLine, finding: Finding) -> None:
     line.payment, line.refund = finding.payment, finding.refund
 
 
-def _save(lines: Sequence[StatementLine]) -> None:
-    StatementLine.objects.bulk_update(lines, ["state", "why", "payment", "refund"], batch_size=BATCH)
+def _said(line: StatementLine) -> tuple[Any, ...]:
+    return line.state, line.why, line.payment_id, line.refund_id
+
+
+def _save(lines: Sequence[StatementLine], before: Sequence[tuple[Any, ...]]) -> None:
+    """Only what a run found otherwise than the one before it: most lines of most runs stay as they are."""
+    changed = [line for line, said in zip(lines, before, strict=True) if _said(line) != said]
+    StatementLine.objects.bulk_update(changed, ["state", "why", "payment", "refund"], batch_size=BATCH)
