@@ -33,13 +33,17 @@ _SEES_PAYMENTS: Final = ("payments.view_payment", "payments.view_paymenthistory"
 _SEES_MONEY: Final = (
     *_SEES_ORDERS, *_SEES_PAYMENTS, "payments.view_refund", "payments.view_refundhistory",
     "payments.view_discrepancy", "payments.view_reconciliationrun", "payments.view_journalentry",
-    "payments.view_journalline", "payments.view_dayclose",
+    "payments.view_journalline", "payments.view_dayclose", "payments.view_statement", "payments.view_statementline",
+    "payments.view_statementrowerror", "payments.view_statementformat", "payments.view_payout",
 )  # fmt: skip
 _SUPPORT: Final = (
     *_SEES_ORDERS, *_SEES_PAYMENTS, "orders.change_order", "notifications.view_notification",
     "notifications.resend_notification",
 )  # fmt: skip
-_FINANCE: Final = (*_SEES_MONEY, "payments.request_refund", "payments.reconcile")
+_FINANCE: Final = (
+    *_SEES_MONEY, "payments.request_refund", "payments.reconcile", "payments.add_statementformat",
+    "payments.change_statementformat",
+)  # fmt: skip
 _APPROVER: Final = (*_SEES_MONEY, "payments.approve_refund")
 _CATALOGUE: Final = (
     "products.view_category", "products.add_category", "products.change_category", "products.delete_category",
