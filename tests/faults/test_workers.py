@@ -39,7 +39,7 @@ def ran_again(shop: Shop, numbers: range) -> int:
 def test_children_killed_in_mid_task_lose_no_task(shop: Shop, figure):
     """H7: what the kernel does when memory is short. By default 2 of 300 tasks were lost, with `acks_late` alone 3."""
     kills = max(3, ROUNDS)
-    numbers = range(1_000, 1_000 + 40 * kills)
+    numbers = range(100_000, 100_000 + 40 * kills)
     purchases = shop.ready_to_pay(kills + 1)
     shop.probe("work", numbers=numbers, milliseconds=30)
 
@@ -55,7 +55,7 @@ def test_children_killed_in_mid_task_lose_no_task(shop: Shop, figure):
 
 def test_a_worker_killed_in_mid_task_loses_no_task(shop: Shop, rabbit: RabbitMQ, figure):
     """H8: by default 6 of 300 tasks were lost."""
-    numbers = range(2_000, 2_000 + 60 * ROUNDS)
+    numbers = range(200_000, 200_000 + 60 * ROUNDS)
     purchases = shop.ready_to_pay(ROUNDS + 1)
     shop.probe("work", numbers=numbers, milliseconds=30)
 
@@ -73,7 +73,7 @@ def test_a_worker_killed_in_mid_task_loses_no_task(shop: Shop, rabbit: RabbitMQ,
 
 def test_a_worker_stopped_in_mid_task_loses_no_task(shop: Shop, figure):
     """H19: a deployment. Nothing is lost. What a process had in hand as the connection was given up may run twice."""
-    numbers = range(3_000, 3_000 + 60 * ROUNDS)
+    numbers = range(300_000, 300_000 + 60 * ROUNDS)
     purchases = shop.ready_to_pay(ROUNDS + 1)
     shop.probe("work", numbers=numbers, milliseconds=30)
 
@@ -103,7 +103,7 @@ def test_a_task_that_takes_too_long_comes_back_and_one_that_always_kills_is_left
     A child's death may be noticed only five seconds later, so unless a proof is asked for the first deaths are
     written down before, and only the last one happens.
     """
-    endless, poison, once = range(4_000, 4_001), range(4_001, 4_002), range(4_002, 4_004)
+    endless, poison, once = range(400_000, 400_001), range(400_001, 400_002), range(400_002, 400_004)
     happen = DEATHS if ROUNDS > 1 else 1
     if happen < DEATHS:
         _write_down_earlier_deaths(shop, [*endless, *poison], count=DEATHS - happen)
@@ -114,7 +114,7 @@ def test_a_task_that_takes_too_long_comes_back_and_one_that_always_kills_is_left
     wait_until_done(shop, once)
     for number in (*endless, *poison):
         eventually(lambda number=number: deaths(shop, number) >= DEATHS, what="the task is given up", seconds=180)
-    [after] = numbers = range(4_010, 4_011)
+    [after] = numbers = range(400_010, 400_011)
     shop.probe("work", numbers=numbers)
     wait_until_done(shop, numbers)
 
@@ -152,7 +152,7 @@ def taken_from(rabbit: RabbitMQ, queue: str, wanted: int) -> list[Any]:
 
 def test_a_busy_worker_leaves_what_it_cannot_begin_to_others(shop: Shop, rabbit: RabbitMQ):
     """H15: by default it reserves four tasks a process."""
-    gates, numbers = range(5_000, 5_004), range(5_010, 5_030)
+    gates, numbers = range(500_000, 500_004), range(500_010, 500_030)
     try:
         shop.probe("wait", numbers=gates)
         eventually(lambda: len(shop.probed("begun", gates)) == len(gates), what="every process of the worker is busy")
@@ -161,5 +161,5 @@ def test_a_busy_worker_leaves_what_it_cannot_begin_to_others(shop: Shop, rabbit:
         assert sorted(taken_from(rabbit, "default", len(numbers))) == list(numbers)
     finally:
         with shop.database() as cursor:
-            cursor.execute("INSERT INTO probe (number, what) SELECT n, 'may go' FROM generate_series(5000, 5003) n")
+            cursor.execute("INSERT INTO probe (number, what) SELECT n, 'may go' FROM generate_series(500000, 500003) n")
     wait_until_done(shop, gates)
