@@ -224,10 +224,11 @@ def advance(*, refund_id: UUID, gateway: PaymentGateway, at: datetime) -> None:
     refund = _claim(refund_id)
     if refund is None:
         return
-    if refund.sends == 0:
-        _send(refund, gateway=gateway, at=at)
-    else:
-        _look(refund, gateway=gateway, at=at)
+    with structlog.contextvars.bound_contextvars(tx_ref=refund.payment.tx_ref):  # on every line about it, Chapa's too
+        if refund.sends == 0:
+            _send(refund, gateway=gateway, at=at)
+        else:
+            _look(refund, gateway=gateway, at=at)
 
 
 def due(*, limit: int = 500) -> list[UUID]:
