@@ -219,7 +219,7 @@ class Repeated:
         if not self._found:
             files = sorted(str(file.relative_to(ROOT)) for path in self.paths for file in _test_files(ROOT / path))
             if self.each and files:
-                _, said = _pytest(["--collect-only", "-qq", "--no-header", *files], env=self.env, verbose=True)
+                _, said = _pytest(["--collect-only", "-q", "--no-header", *files], env=self.env, verbose=True)
                 self._found = [line for line in said.splitlines() if "::" in line]
             else:
                 self._found = files

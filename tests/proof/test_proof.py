@@ -256,3 +256,11 @@ def test_the_document_in_the_repository_is_one_of_its_own():
     assert text.startswith(document.HEAD.split("{budget}")[0])
     assert text.endswith(document.FOOT)
     assert re.search(r"\| \*\*together\*\* \| [\d,]+ \| 0 \|", text)
+
+
+def test_tests_that_are_repeated_one_by_one_are_found():
+    part = Repeated(name="generated", paths=["tests/hostile/test_generated.py"], env={}, each=True)
+
+    first = next(part.units())
+
+    assert first.key.startswith("tests/hostile/test_generated.py::test_")
