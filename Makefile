@@ -16,11 +16,11 @@ export PORT VENV PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo test check fmt lint types contracts migrations docs teeth proof bench lock clean
+.PHONY: help setup run demo manage test check fmt lint types contracts migrations docs teeth proof bench lock clean
 
 help: ## List what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\n  PORT=9000 make run      other ports (the web gets PORT, the others its neighbours)\n'
+	@printf '\n  PORT=9000 make run      other ports (the site gets PORT, the processes its neighbours)\n'
 	@printf '  make demo ARGS="--only 3,5"    make test ARGS="-k refund"    make proof BUDGET=8h    VENV=~/venvs/nexus make run\n'
 
 setup: $(READY) ## Create the environment and install the locked requirements
@@ -34,6 +34,9 @@ run: $(READY) ## Start everything on this machine, until Ctrl-C
 
 demo: $(READY) ## Play the stories on a system of its own, on spare ports
 	@$(BIN)/python -m stack demo $(ARGS)
+
+manage: $(READY) ## Run a management command on what `make run` has started: make manage ARGS="reconcile --help"
+	@$(BIN)/python -m stack manage $(ARGS)
 
 test: $(READY) ## Run the tests, against real servers (started if none are given)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
@@ -59,7 +62,7 @@ migrations: $(READY) ## Check that no migration is missing
 	DJANGO_SETTINGS_MODULE=config.settings.test $(BIN)/python -m stack services -- \
 		$(BIN)/python manage.py makemigrations --check --dry-run
 
-docs: $(READY) ## Write the generated documents anew (errors, flows)
+docs: $(READY) ## Write the generated documents anew (errors, flows, OpenAPI, GraphQL schema)
 	DJANGO_SETTINGS_MODULE=config.settings.test $(BIN)/python -m stack services -- \
 		$(BIN)/python manage.py write_docs
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class Call:
     path: str
     body: bytes
     headers: dict[str, str]
+    method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,8 @@ class Result:
     failed: int
 
 
-def run(*, port: int, seconds: float, connections: int, expect: int, make: Callable[[], Post]) -> Result:
-    """Post from `connections` threads for `seconds`; each keeps its connection."""
+def run(*, port: int, seconds: float, connections: int, expect: int, make: Callable[[], Call]) -> Result:
+    """Call from `connections` threads for `seconds`; each keeps its connection."""
     durations: list[float] = []
     failed = 0
     lock = threading.Lock()
@@ -39,9 +40,9 @@ def run(*, port: int, seconds: float, connections: int, expect: int, make: Calla
         mine: list[float] = []
         bad = 0
         while time.perf_counter() < ends:
-            post = make()
+            call = make()
             begun = time.perf_counter()
-            connection.request("POST", post.path, post.body, post.headers)
+            connection.request(call.method, call.path, call.body, call.headers)
             answer = connection.getresponse()
             answer.read()
             if answer.status == expect:

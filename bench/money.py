@@ -16,16 +16,20 @@ import resource
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import django
 
+EAST_AFRICA = ZoneInfo("Africa/Addis_Ababa")
 ROOT = Path(__file__).resolve().parent.parent
 DRAIN_WANTED, SEAL_WANTED = 40, 5_000
 GIVE_UP_SECONDS = 1_800
+POSTED_AT_ONCE = 2_000
 
 
 def main() -> None:
@@ -33,10 +37,12 @@ def main() -> None:
     parser.add_argument("--webhooks", type=int, default=2_000)
     parser.add_argument("--due", type=int, default=5_000)
     parser.add_argument("--entries", type=int, default=100_000)
+    parser.add_argument("--lines", type=int, default=100_000)
     given = parser.parse_args()
     django.setup()
     for measured in (
         drain(webhooks=given.webhooks), profile(webhooks=200), sweep(due=given.due), seal(entries=given.entries),
+        match(lines=given.lines),
     ):  # fmt: skip
         for line in measured:
             print(line, flush=True)
@@ -116,9 +122,13 @@ def sweep(*, due: int) -> Iterator[str]:
         def verify(self, *, tx_ref: str) -> Verification:
             return Verification(verdict=Verdict.PENDING, tx_ref=tx_ref, mode=Mode.TEST, said="pending")
 
-    _open_attempts(due)
+    [payment] = _open_attempts(1)
+    _copied(payment, count=due, name="due")
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE payments_payment SET next_check_at = now() - interval '1 hour' WHERE status = 'pending'")
+        cursor.execute(
+            "UPDATE payments_payment SET next_check_at = now() - interval '1 hour' WHERE tx_ref LIKE 'due-%'"
+        )
+        cursor.execute("ANALYZE")
     begun, looked_at = time.perf_counter(), 0
     while looked_at < due:
         looked_at += reconciliation.sweep(gateway=Pending(), clock=_now)  # type: ignore[abstract]
@@ -128,22 +138,9 @@ def sweep(*, due: int) -> Iterator[str]:
 
 def seal(*, entries: int) -> Iterator[str]:
     """The hash chain over so many entries, and following it again, in flat memory."""
-    from django.db import connection, transaction
-
     from payments import ledger
 
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 0")
-        cursor.execute(
-            "WITH entry AS (INSERT INTO payments_journalentry"
-            " (kind, reference, at, booked_on, actor, reason, request_id)"
-            " SELECT 'capture', 'bench:' || n, now(), current_date, 'system', '', '' FROM generate_series(1, %s) n"
-            " RETURNING id)"
-            " INSERT INTO payments_journalline (entry_id, account, amount, currency)"
-            " SELECT id, side.account, side.amount, 'ETB' FROM entry, (VALUES ('chapa:clearing', 869.00),"
-            " ('chapa:fees', 31.00), ('sales', -900.00)) side (account, amount)",
-            [entries],
-        )
+    _posted(entries)
     begun = time.perf_counter()
     sealed = ledger.seal()
     took = time.perf_counter() - begun
@@ -155,6 +152,109 @@ def seal(*, entries: int) -> Iterator[str]:
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert not broken, broken
     yield f"{'journal entries verified':<40}{sealed / took:>8.0f} /s     (+{grown:.0f} MB for {sealed} entries)"
+
+
+def match(*, lines: int) -> Iterator[str]:
+    """Chapa's settlement file of so many lines, of which we do not know one in twenty, and the bank's statement: read,
+    matched, and matched again. A payout holds a hundred transactions.
+    """
+    from django.utils.timezone import localdate
+
+    from payments import matching, statements
+    from payments.models import Payment, StatementFormat
+    from payments.statement_rows import StatementSource
+
+    _copied(Payment.objects.filter(status="succeeded").select_related("order")[0], count=lines, name="settled")
+    _posted(lines, payments="settled")
+    day = localdate(timezone=EAST_AFRICA)
+    chapa, bank = io.BytesIO(), io.BytesIO()
+    chapa.write(b"Date,Reference,Amount,Charge,Payout\n")
+    bank.write(b"Date,Reference,Amount\n")
+    for number in range(1, lines + 1):
+        known = "unknown" if number % 20 == 0 else "settled"
+        chapa.write(f"{day},{known}-{number},900.00,31.00,payout-{number // 100}\n".encode())
+    for payout, count in Counter(number // 100 for number in range(1, lines + 1)).items():
+        bank.write(f"{day},payout-{payout},{869 * count}.00\n".encode())
+    took = {}
+    for source, file, columns in (
+        (
+            StatementSource.CHAPA,
+            chapa,
+            {
+                "date": "Date",
+                "reference": "Reference",
+                "gross": "Amount",
+                "fee": "Charge",
+                "payout_reference": "Payout",
+            },
+        ),
+        (StatementSource.BANK, bank, {"date": "Date", "reference": "Reference", "amount": "Amount"}),
+    ):
+        StatementFormat.objects.create(
+            name=source.value, source=source.value, account="bench", columns=columns, currency="ETB"
+        )
+        file.seek(0)
+        begun = time.perf_counter()
+        statements.import_file(file=file, file_name="bench.csv", format_name=source.value, actor="bench", at=_now())
+        took[source] = time.perf_counter() - begun
+    yield f"{'lines of a settlement file read':<40}{lines / took[StatementSource.CHAPA]:>8.0f} /s"
+    for what in ("lines matched the first time", "lines matched again"):
+        begun = time.perf_counter()
+        run = matching.run(since=day, until=day, actor="staff:1", at=_now())
+        seconds = time.perf_counter() - begun
+        yield f"{what:<40}{run.counts['lines'] / seconds:>8.0f} /s     ({seconds:.0f} s, {run.counts})"
+
+
+def _copied(pattern: Any, *, count: int, name: str) -> None:
+    """So many copies of a payment and its order, known to Chapa as `name-1` and so on; nothing else of them is new."""
+    from django.db import connection, transaction
+
+    copies = "SELECT (jsonb_populate_record(old, jsonb_build_object({changes}))).* FROM {table} old, numbers"
+    first = 10_000_000 if name == "due" else 20_000_000
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        cursor.execute("SET LOCAL session_replication_role = replica")  # what a trigger would write is not wanted
+        for table, key, changes in (
+            (
+                "orders_order",
+                pattern.order_id,
+                "'id', %(first)s + n, 'number', upper(left(%(name)s, 1)) || 7000000 + n",
+            ),
+            (
+                "payments_payment",
+                pattern.pk,
+                "'id', md5(%(name)s || n)::uuid, 'order_id', %(first)s + n,"
+                + ",".join(f" '{field}', %(name)s || '-' || n" for field in ("tx_ref", "gateway_reference")),
+            ),
+        ):
+            cursor.execute(
+                "WITH numbers AS (SELECT generate_series(1, %(count)s) n)"
+                f" INSERT INTO {table} {copies.format(table=table, changes=changes)} WHERE old.id = %(key)s",
+                {"count": count, "name": name, "first": first, "key": key},
+            )
+
+
+def _posted(entries: int, *, payments: str = "") -> None:
+    """Balanced entries, of payments of that name if one is given; a few thousand a transaction, whose deferred triggers
+    are kept in memory.
+    """
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        for first in range(1, entries + 1, POSTED_AT_ONCE):
+            cursor.execute(
+                "WITH entry AS (INSERT INTO payments_journalentry"
+                " (kind, reference, at, booked_on, actor, reason, request_id, payment_id)"
+                " SELECT 'capture', 'bench:' || %(of)s || n, now(), current_date, 'system', '', '',"
+                " CASE %(of)s WHEN '' THEN NULL ELSE md5(%(of)s || n)::uuid END"
+                " FROM generate_series(%(first)s::int, %(last)s) n RETURNING id)"
+                " INSERT INTO payments_journalline (entry_id, account, amount, currency)"
+                " SELECT id, side.account, side.amount, 'ETB' FROM entry, (VALUES ('chapa:clearing', 869.00),"
+                " ('chapa:fees', 31.00), ('sales', -900.00)) side (account, amount)",
+                {"of": payments, "first": first, "last": min(first + POSTED_AT_ONCE - 1, entries)},
+            )
+            if first == 1:
+                cursor.execute("ANALYZE payments_journalentry, payments_journalline, payments_journalunsealed")
 
 
 def _now() -> Any:
@@ -182,7 +282,11 @@ def _open_attempts(count: int) -> list[Any]:
             once=once,
             at=_now(),
         )
-        made.append(checkout.start(number=order.number, return_url="", once=None, gateway=gateway, at=_now()).payment)
+        made.append(
+            checkout.start(
+                number=order.number, return_url="", actor="guest", once=None, gateway=gateway, at=_now()
+            ).payment
+        )
     return made
 
 

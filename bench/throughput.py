@@ -39,13 +39,13 @@ class Comparison:
     wanted: float
 
 
-def order() -> load.Post:
+def order() -> load.Call:
     body = {"items": [{"sku": "COFFEE-YIRG-250", "quantity": 1}], "email": f"b{next(_serial)}@gmail.com"}
     headers = {"Content-Type": "application/json", "Idempotency-Key": uuid.uuid4().hex}
-    return load.Post("/api/v1/orders/", json.dumps(body).encode(), headers)
+    return load.Call("/api/v1/orders/", json.dumps(body).encode(), headers)
 
 
-def webhook() -> load.Post:
+def webhook() -> load.Call:
     body = json.dumps(
         {
             "event": "charge.success", "first_name": "", "last_name": "", "email": None, "mobile": "25190000000",
@@ -56,21 +56,58 @@ def webhook() -> load.Post:
         separators=(",", ":"),
     ).encode()  # fmt: skip
     signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
-    return load.Post(
+    return load.Call(
         "/api/v1/payments/chapa/webhook/",
         body,
         {"Content-Type": "application/json", "x-chapa-signature": signature},
     )
 
 
+def catalogue() -> load.Call:
+    return load.Call("/api/v1/products/?in_stock=true&ordering=price", b"", {}, method="GET")
+
+
+def product() -> load.Call:
+    return load.Call("/api/v1/products/yirgacheffe-250g/", b"", {}, method="GET")
+
+
 def compare(*, seconds: float, rounds: int) -> list[Comparison]:
-    """Orders and webhooks, `rounds` times each, `seconds` a round and side."""
+    """Orders and webhooks against a bare server, `rounds` times each, `seconds` a round and side."""
+    with _prepared() as env:
+        block = ports.free_block()
+        with (
+            _serving("config.wsgi:application", port=block.web, env=env),
+            _serving("bench.bare.wsgi:application", port=block.sandbox, env=env),
+        ):
+            return [
+                _in_turn("orders placed", order, 201, 0.60, block.web, block.sandbox, seconds, rounds),
+                _in_turn("webhooks taken in", webhook, 200, 0.70, block.web, block.sandbox, seconds, rounds),
+            ]
+
+
+def compare_reads(*, seconds: float, rounds: int) -> list[Comparison]:
+    """The catalogue, kept in Redis, against the same server that keeps nothing."""
+    with _prepared() as env:
+        block = ports.free_block()
+        with (
+            _serving("config.wsgi:application", port=block.web, env=env),
+            _serving("config.wsgi:application", port=block.sandbox, env=env | {"CATALOGUE_CACHE_SECONDS": "0"}),
+        ):
+            return [
+                _in_turn("catalogue read", catalogue, 200, 3.0, block.web, block.sandbox, seconds, rounds),
+                _in_turn("product read", product, 200, 3.0, block.web, block.sandbox, seconds, rounds),
+            ]
+
+
+@contextlib.contextmanager
+def _prepared() -> Iterator[dict[str, str]]:
+    """A database with a catalogue and plenty of everything; the environment of processes that use it."""
     with tempfile.TemporaryDirectory(prefix="nexus-bench-") as folder:
         Path(folder).chmod(0o711)
         with servers.running(folder=Path(folder), env=os.environ, durable=True) as urls:
             env = {
                 **os.environ, **urls, "CHAPA_WEBHOOK_SECRET": SECRET, "DJANGO_SETTINGS_MODULE": "config.settings.dev",
-                "LOG_FORMAT": "json", "PYTHONPATH": str(ROOT),
+                "LOG_FORMAT": "json", "PYTHONPATH": str(ROOT), "RATE_LIMITS": "off",
             }  # fmt: skip
             subprocess.run(
                 [sys.executable, "manage.py", "prepare"], cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL
@@ -90,20 +127,12 @@ def compare(*, seconds: float, rounds: int) -> list[Comparison]:
                 check=True,
                 stdout=subprocess.DEVNULL,
             )
-            block = ports.free_block()
-            with (
-                _serving("config.wsgi:application", port=block.web, env=env),
-                _serving("bench.bare.wsgi:application", port=block.sandbox, env=env),
-            ):
-                return [
-                    _in_turn("orders placed", order, 201, 0.60, block.web, block.sandbox, seconds, rounds),
-                    _in_turn("webhooks taken in", webhook, 200, 0.70, block.web, block.sandbox, seconds, rounds),
-                ]
+            yield env
 
 
 def _in_turn(
     name: str,
-    make: Callable[[], load.Post],
+    make: Callable[[], load.Call],
     expect: int,
     wanted: float,
     ours: int,

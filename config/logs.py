@@ -151,6 +151,9 @@ def logging_config(*, format: str, level: str) -> dict[str, Any]:  # noqa: A002 
             "celery.app.trace": {"level": "WARNING", "propagate": True, "handlers": []},
             "celery.worker.strategy": {"level": "WARNING", "propagate": True, "handlers": []},
             "celery.beat": {"level": "WARNING", "propagate": True, "handlers": []},
+            # The server of the streams: each is an answer that lasts, and its address holds a ticket.
+            "uvicorn.access": {"level": "CRITICAL", "propagate": True, "handlers": []},
+            "uvicorn.error": {"level": "WARNING", "propagate": True, "handlers": []},
             "kombu": {"level": "WARNING", "propagate": True, "handlers": []},
             "amqp": {"level": "WARNING", "propagate": True, "handlers": []},
         },

@@ -1,4 +1,4 @@
-"""The page a link leads to. It is static files that speak only the public API."""
+"""The pages that links lead to. They are static files that speak only the public API."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _A_YEAR: Final = 365 * 24 * 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Storefront:
-    """The files as they are served. `release` names their content."""
+    """The files as they are served; the pages by their names. `release` names their content."""
 
-    page: bytes
+    pages: dict[str, bytes]
     assets: dict[str, bytes]
     release: str
 
@@ -37,11 +37,11 @@ class _Storefront:
 def _read() -> _Storefront:
     folder = Path(settings.STOREFRONT_DIR)
     assets = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in _TYPES}
-    page = (folder / "order.html").read_bytes()
-    release = hashlib.sha256(b"\0".join([page, *assets.values()])).hexdigest()[:16]
+    pages = {path.stem: path.read_bytes() for path in sorted(folder.glob("*.html"))}
+    release = hashlib.sha256(b"\0".join([*pages.values(), *assets.values()])).hexdigest()[:16]
     # A folder named for the content: a phone keeps the files for a year, and never an old one beside a new one.
     return _Storefront(
-        page=page.replace(_ASSETS, _ASSETS + release.encode() + b"/"),
+        pages={name: content.replace(_ASSETS, _ASSETS + release.encode() + b"/") for name, content in pages.items()},
         assets=assets,
         release=release,
     )
@@ -54,18 +54,30 @@ def _storefront() -> _Storefront:
     return _read() if settings.DEBUG else _read_once()
 
 
-def _page_etag(request: HttpRequest, number: str) -> str:  # noqa: ARG001 - the same page for every order
+def _etag(request: HttpRequest, *_: object, **__: object) -> str:  # noqa: ARG001 - the same for every order and account
     return f'"{_storefront().release}"'
 
 
 @only("GET", "HEAD")
 @gzip_page
-@etag(_page_etag)
+@etag(_etag)
 def order(request: HttpRequest, number: str) -> HttpResponse:  # noqa: ARG001 - the page reads its own address
     """The order's state and the button to pay it; the same bytes for every order."""
-    response = HttpResponse(_storefront().page, content_type="text/html; charset=utf-8")
+    return _page("order")
+
+
+@only("GET", "HEAD")
+@gzip_page
+@etag(_etag)
+def password(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view
+    """Where a link to a new password leads, and is asked for."""
+    return _page("password")
+
+
+def _page(name: str) -> HttpResponse:
+    response = HttpResponse(_storefront().pages[name], content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    response.headers["Referrer-Policy"] = "no-referrer"  # the address holds the order's token
+    response.headers["Referrer-Policy"] = "no-referrer"  # the address may hold a token
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Robots-Tag"] = "noindex"
     return response

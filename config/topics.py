@@ -6,6 +6,11 @@ from typing import Final
 
 TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "user.registered": ("notifications.dispatch",),
+    "catalogue.changed": ("products.forget_shelf",),
+    "user.password_changed": ("notifications.dispatch",),
+    "user.reset_asked": ("notifications.dispatch",),
+    # Written so that an unknown address costs as much as a known one; there is nobody to tell.
+    "user.reset_asked_in_vain": (),
     "order.placed": (),
     "order.paid": ("notifications.dispatch", "payments.close_attempts"),
     "order.expired": ("notifications.dispatch", "payments.close_attempts"),
@@ -14,6 +19,7 @@ TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "order.refunded": (),
     "payment.opened": (),
     "payment.unknown": (),
+    "payment.noted": (),
     "payment.succeeded": (),
     "payment.failed": ("notifications.dispatch",),
     "payment.cancelled": (),

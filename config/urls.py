@@ -5,7 +5,9 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from config import documents, pages
+from config.schema import schema
 from core import health, problems
+from core.graphql.endpoint import Endpoint as GraphQL
 from core.permissions import Anyone
 
 api = [
@@ -19,12 +21,14 @@ open_to_all = {"permission_classes": [Anyone], "authentication_classes": [], "ht
 
 urlpatterns = [
     path("api/v1/", include(api)),
+    path("graphql/", GraphQL.as_view(schema=schema)),
     path("api/schema/", SpectacularAPIView.as_view(**open_to_all), name="schema"),
     path("api/docs/", documents.from_here_alone(SpectacularSwaggerView.as_view(url_name="schema", **open_to_all))),
     path("api/redoc/", documents.from_here_alone(SpectacularRedocView.as_view(url_name="schema", **open_to_all))),
     path("problems/<slug:code>/", problems.explain),
     path("order/<order_number:number>/", pages.order),
     path("order/assets/<str:release>/<str:name>", pages.asset),
+    path("account/password/", pages.password),
     path("healthz/live", health.live),
     path("healthz/ready", health.ready),
     path("admin/", admin.site.urls),

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from core.errors import DomainError
-from core.models import Event, Heartbeat, IdempotencyKey, Redelivery
+from core.models import Event, Heartbeat, IdempotencyKey, InvariantCheck, Redelivery
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -58,11 +58,13 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(max_length=300, widget=forms.TextInput(attrs={"size": 80, "autofocus": True}))
 
 
-def decision(form: type[forms.Form], *, title: str, done: str) -> Callable[[Callable[..., None]], Callable[..., Any]]:
+def decision(
+    form: type[forms.Form], *, title: str, done: str, about: Callable[[Any], str] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., Any]]:
     """An action that first asks on a page of its own, and then calls the use case once for each chosen row.
 
     The decorated method gets the request, one row, and what the form was given. A refusal by the use case is shown with
-    the row it is about; the other rows do not wait for it.
+    the row it is about; the other rows do not wait for it. `about` says of a row what whoever decides should know.
     """
 
     def wrap(act: Callable[..., None]) -> Callable[..., Any]:
@@ -77,7 +79,7 @@ def decision(form: type[forms.Form], *, title: str, done: str) -> Callable[[Call
                         **self.admin_site.each_context(request),
                         "title": title,
                         "opts": self.opts,
-                        "chosen": chosen,
+                        "chosen": [(row, about(row) if about else "") for row in chosen],
                         "form": asked,
                         "action": act.__name__,
                         "checkbox": ACTION_CHECKBOX_NAME,
@@ -87,9 +89,9 @@ def decision(form: type[forms.Form], *, title: str, done: str) -> Callable[[Call
                 try:
                     act(self, request, row, asked.cleaned_data)
                 except DomainError as refusal:
-                    self.message_user(request, f"{row}: {refusal.detail}", messages.ERROR)
+                    self.message_user(request, f"“{row}”: {refusal.detail}", messages.ERROR)
                 else:
-                    self.message_user(request, f"{row}: {done}", messages.SUCCESS)
+                    self.message_user(request, f"“{row}”: {done}", messages.SUCCESS)
             return None
 
         return action
@@ -129,3 +131,28 @@ class RedeliveryAdmin(ReadOnlyAdmin):
     list_filter = ("task",)
     search_fields = ("=task_id", "task", "payload")
     ordering = ("-last_at",)
+
+
+class FoundFilter(admin.SimpleListFilter):
+    title, parameter_name = "found", "found"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
+        return [("broken", "something broken"), ("nothing", "all hold")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+        if self.value() == "broken":
+            return queryset.exclude(broken=[])
+        return queryset.filter(broken=[]) if self.value() == "nothing" else queryset
+
+
+@admin.register(InvariantCheck)
+class InvariantCheckAdmin(ReadOnlyAdmin):
+    """What the hourly check found; its log line names the rows."""
+
+    list_display = ("checked_at", "result", "milliseconds")
+    list_filter = ("checked_at", FoundFilter)
+    ordering = ("-id",)
+
+    @admin.display(description="found")
+    def result(self, check: InvariantCheck) -> str:
+        return f"broken: {', '.join(check.broken)}" if check.broken else "all hold"

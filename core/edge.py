@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpResponse
@@ -30,9 +31,23 @@ def to_json(data: Any) -> bytes:
     return rendered
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a request that may be repeated was answered: now, or before. `body` is complete, `answer.body` as kept."""
+
+    answer: Answer
+    body: bytes
+    replayed: bool
+
+
 def idempotency_key(request: Request) -> str:
-    """:raises IdempotencyKeyRequired: where the header is missing, empty, too long, or not printable ASCII."""
-    key = request.headers.get("Idempotency-Key", "").strip()
+    """:raises IdempotencyKeyRequired: where the header is missing, or no key."""
+    return key_in(request.headers.get("Idempotency-Key", ""))
+
+
+def key_in(text: str) -> str:
+    """:raises IdempotencyKeyRequired: for what is empty, too long, or not printable ASCII."""
+    key = text.strip()
     if not _KEY.fullmatch(key):
         raise idempotency.IdempotencyKeyRequired
     return key
@@ -40,10 +55,15 @@ def idempotency_key(request: Request) -> str:
 
 def once(*, request: Request, owner: str, render: Callable[[Any], Answer]) -> Once:
     """This request, as something that may be repeated."""
+    return once_posted(key=idempotency_key(request), path=request.path, body=request.data, owner=owner, render=render)
+
+
+def once_posted(*, key: str, path: str, body: Any, owner: str, render: Callable[[Any], Answer]) -> Once:
+    """The same `body` for the same `path`, through whichever door it came: GraphQL names the path that REST has."""
     return Once(
-        key=idempotency_key(request),
+        key=key,
         owner=owner,
-        fingerprint=idempotency.fingerprint(method=str(request.method), path=request.path, body=request.data),
+        fingerprint=idempotency.fingerprint(method="POST", path=path, body=body),
         render=render,
     )
 
@@ -51,6 +71,13 @@ def once(*, request: Request, owner: str, render: Callable[[Any], Answer]) -> On
 def answer_once(
     *, once: Once, act: Callable[[], Answer], complete: Callable[[Answer], bytes] = lambda answer: answer.body
 ) -> HttpResponse:
+    """`give_once` as an HTTP answer."""
+    return http_of(give_once(once=once, act=act, complete=complete))
+
+
+def give_once(
+    *, once: Once, act: Callable[[], Answer], complete: Callable[[Answer], bytes] = lambda answer: answer.body
+) -> Given:
     """Run a use case that keeps its answer under `once`, and give that answer, new or kept.
 
     A refusal that a repeat would meet again is kept too. `complete` adds what must not be stored, such as a token.
@@ -58,21 +85,22 @@ def answer_once(
     try:
         answer = act()
     except idempotency.AlreadyAnswered as already:
-        return http(already.answer, body=complete(already.answer), replayed=True)
+        return Given(answer=already.answer, body=complete(already.answer), replayed=True)
     except DomainError as refusal:
         if refusal.storable and refusal.status in CLIENT_ERRORS:
             kept = once.refuse(Answer(refusal.status, problems.to_bytes(refusal)))
-            return http(kept, body=kept.body, replayed=False)
+            return Given(answer=kept, body=kept.body, replayed=False)
         raise
-    return http(answer, body=complete(answer), replayed=False)
+    return Given(answer=answer, body=complete(answer), replayed=False)
 
 
-def http(answer: Answer, *, body: bytes, replayed: bool) -> HttpResponse:
-    is_problem = answer.status in CLIENT_ERRORS
+def http_of(given: Given) -> HttpResponse:
+    """REST's answer, byte for byte what was kept."""
+    is_problem = given.answer.status in CLIENT_ERRORS
     response = HttpResponse(
-        body, status=answer.status, content_type=problems.CONTENT_TYPE if is_problem else "application/json"
+        given.body, status=given.answer.status, content_type=problems.CONTENT_TYPE if is_problem else "application/json"
     )
     response.headers["Cache-Control"] = "no-store"
-    if replayed:
+    if given.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     return response

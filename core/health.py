@@ -1,8 +1,8 @@
 """Is this process alive, and is the system whole?
 
 `ready` asks only for what an order needs: the database, and its tables as the code expects them. A broker that is
-away must not take the shop away, so the ages of broker, relay, beat and worker are reported, as `degraded`, with 200.
-So are invariants that were found broken.
+away must not take the shop away, so the ages of broker, relay, beat, worker and live are reported, as `degraded`, with
+200. So are invariants that were found broken.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from core import invariants
 from core.problems import only
 
-PARTS: Final = ("broker", "relay", "beat", "worker")
+PARTS: Final = ("broker", "relay", "beat", "worker", "live")
 LATE_AFTER: Final = 3
 """How many heartbeats may be missed before a part is called late."""
 
@@ -38,7 +38,7 @@ def ages() -> dict[str, float | None]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT name, extract(epoch FROM now() - at)::float8 FROM core_heartbeat")
         seen = dict(cursor.fetchall())
-    return {name: seen.get(name) for name in PARTS}
+    return {name: seen.get(name) for name in PARTS if name != "live" or settings.LIVE_STREAMS}
 
 
 def waiting() -> dict[str, float]:

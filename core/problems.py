@@ -32,6 +32,7 @@ from rest_framework import exceptions as drf
 from rest_framework.views import set_rollback
 
 from core.errors import DomainError
+from core.limits import TooManyRequests
 
 log = structlog.get_logger(__name__)
 
@@ -99,11 +100,6 @@ class BodyTooLarge(DomainError):
 
 class UnsupportedMediaType(DomainError):
     code, status, title = "unsupported_media_type", 415, "Bodies are application/json."
-    storable = False
-
-
-class TooManyRequests(DomainError):
-    code, status, title = "too_many_requests", 429, "Too many requests; wait and try again."
     storable = False
 
 

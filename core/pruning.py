@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -24,18 +25,19 @@ def prune(*, at: datetime) -> dict[str, int]:
     """
     outbox_ends = at - timedelta(days=settings.OUTBOX_KEEP_DAYS)
     removed = {
-        "events": _in_batches(Event.objects.filter(published_at__lt=outbox_ends)),
-        "redeliveries": _in_batches(Redelivery.objects.filter(last_at__lt=outbox_ends)),
-        "idempotency_keys": _in_batches(
-            IdempotencyKey.objects.filter(created_at__lt=at - timedelta(hours=settings.IDEMPOTENCY_KEEP_HOURS))
+        "events": in_batches(rows=Event.objects.filter(published_at__lt=outbox_ends)),
+        "redeliveries": in_batches(rows=Redelivery.objects.filter(last_at__lt=outbox_ends)),
+        "idempotency_keys": in_batches(
+            rows=IdempotencyKey.objects.filter(created_at__lt=at - timedelta(hours=settings.IDEMPOTENCY_KEEP_HOURS))
         ),
-        "invariant_checks": _in_batches(InvariantCheck.objects.filter(checked_at__lt=at - CHECKS_KEPT)),
+        "invariant_checks": in_batches(rows=InvariantCheck.objects.filter(checked_at__lt=at - CHECKS_KEPT)),
     }
     log.info("pruned", **removed)
     return removed
 
 
-def _in_batches(rows: models.QuerySet[models.Model]) -> int:
+def in_batches(*, rows: models.QuerySet[Any]) -> int:
+    """Delete these rows, a batch a transaction; returns how many went."""
     total = 0
     while True:
         ids = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])

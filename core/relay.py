@@ -11,7 +11,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
@@ -62,6 +62,7 @@ class Relay:
     heartbeat_seconds: float = 10.0
     stop: threading.Event = field(default_factory=threading.Event)
     on_tick: Callable[[], None] = lambda: None
+    on_published: Callable[[Sequence[Event]], None] = lambda _events: None
     _bell: Any = None
     _failures: int = 0
     _beaten_at: float = float("-inf")
@@ -90,7 +91,7 @@ class Relay:
 
         :raises BrokerAway: after marking what was confirmed before the broker went.
         """
-        done: list[int] = []
+        done: list[Event] = []
         away: BrokerAway | None = None
         with transaction.atomic(durable=True):
             due = Q(next_attempt_at=None) | Q(next_attempt_at__lte=Now())
@@ -105,11 +106,12 @@ class Relay:
                 except BrokerAway as error:
                     away = error
                     break
-                done.append(event.pk)
+                done.append(event)
             if done:
                 crashpoint("relay.confirmed")
-                Event.objects.filter(pk__in=done).update(published_at=Now())
+                Event.objects.filter(pk__in=[event.pk for event in done]).update(published_at=Now())
         crashpoint("relay.marked")
+        self.on_published(done)
         if away is not None:
             raise away
         return len(done)

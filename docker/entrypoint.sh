@@ -2,6 +2,7 @@
 # What a container of the image does: docker/entrypoint.sh COMMAND [ARGUMENT …]
 #
 #   web       serve HTTP on $PORT                         WEB_WORKERS (2) processes of WEB_THREADS (4) threads
+#   live      hold the streams of live updates open       on $LIVE_PORT; any number may run
 #   relay     publish the outbox                          any number may run
 #   worker    Celery: webhooks, payments, notifications   WORKER_PROCESSES (2) processes
 #   beat      start the sweepers when they are due        any number may run, one leads
@@ -34,6 +35,10 @@ case $command in
             --http 1 --no-ws --no-access-log \
             --respawn-failed-workers --respawn-interval 0.5 --workers-kill-timeout 20 \
             "$@" config.wsgi:application
+        ;;
+    live)
+        check
+        exec python manage.py live --host 0.0.0.0 --port "${LIVE_PORT:-8000}" "$@"
         ;;
     relay)
         check

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Asks this container's web whether it is alive: exit 0 if it is, 1 with the reason on standard error if not.
+"""Asks this container's web or live (by its port) whether it is alive: exit 0 if so, 1 with the reason if not.
 
 Only the standard library: Docker starts this every few seconds, and Django would take a second to load.
 """
@@ -23,7 +23,7 @@ def host_to_ask_for() -> str:
 
 
 def main() -> int:
-    port = int(os.environ.get("PORT") or "8000")
+    port = int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT") or "8000")
     web = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     try:
         web.request("GET", "/healthz/live", headers={"Host": host_to_ask_for()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,8 @@ from notifications.models import ChannelKind, Notification
 from orders.models import Order
 from payments import day_report, inquiry
 from payments.models import DayClose, RefundCause
+from users import recovery
+from users.models import User
 
 OURS: Final = Path(__file__).resolve().parent / "templates"
 _NAMES_NOTHING: Final = "\x00"
@@ -55,7 +58,8 @@ class Letter:
 def gather(*, notification: Notification, for_staff: bool = False) -> dict[str, Any]:
     """Everything that the templates may speak of. Plain text: no rows, no methods, nothing that could ask a database.
 
-    `for_staff` leaves out the token that opens the order: whoever looks at a mail should not be able to act with it.
+    `for_staff` leaves out the tokens that open an order or an account: whoever looks at a mail should not be able to
+    act with it.
     """
     language = notification.language
     facts: dict[str, Any] = {
@@ -66,6 +70,9 @@ def gather(*, notification: Notification, for_staff: bool = False) -> dict[str, 
     }
     if notification.user is not None:
         facts["first_name"] = _one_line(notification.user.first_name)
+        facts["account"] = {"password_page": recovery.page()}
+        if notification.template == "password_reset":
+            facts["reset"] = _reset(notification.user, since=notification.queued_at, for_staff=for_staff)
     if notification.order is not None:
         facts["first_name"] = _one_line(notification.order.first_name)
         facts["order"] = _order(notification.order, language=language, for_staff=for_staff)
@@ -141,6 +148,14 @@ def _day(closed: DayClose, *, language: str) -> dict[str, Any]:
             }
             for kind in day_report.ITEMS
         ],
+    }
+
+
+def _reset(user: User, *, since: datetime, for_staff: bool) -> dict[str, Any]:
+    link = recovery.link_for(user=user, since=since)
+    return {
+        "link": f"{link.partition('#')[0]}#…" if for_staff else link,
+        "minutes": str(int(settings.PASSWORD_RESET_VALID.total_seconds()) // 60),
     }
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from notifications.models import Notification
 from orders.flow import OrderStatus
 from payments.flow import PaymentStatus, RefundStatus
+from users import recovery
 
 
 class Audience(StrEnum):
@@ -47,6 +48,15 @@ def _while_the_account_is_open(notification: Notification, at: datetime) -> str:
     return "" if notification.user is not None and notification.user.is_active else "the account is closed"
 
 
+def _while_the_link_works(notification: Notification, at: datetime) -> str:
+    user = notification.user
+    if user is None or not user.is_active:
+        return "the account is closed"
+    if user.email != notification.recipient:  # the link opens the account; it goes to nobody but its owner
+        return "the account has another address"
+    return "" if at < recovery.ends_at(since=notification.queued_at) else "its link would have expired"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """`moot` is asked right before sending, for a message may wait for hours: why it is no longer true, or empty."""
@@ -58,6 +68,10 @@ class Rule:
 
 RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
     "user.registered": (Rule(template="welcome", audience=Audience.ACCOUNT, moot=_while_the_account_is_open),),
+    "user.password_changed": (
+        Rule(template="password_changed", audience=Audience.ACCOUNT, moot=_while_the_account_is_open),
+    ),
+    "user.reset_asked": (Rule(template="password_reset", audience=Audience.ACCOUNT, moot=_while_the_link_works),),
     "order.paid": (Rule(template="order_paid", audience=Audience.ORDER_CONTACT),),
     "order.expired": (
         Rule(template="order_expired", audience=Audience.ORDER_CONTACT, moot=_unless_it_was_paid_after_all),

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from django.http import HttpResponse
 from django.utils.timezone import now
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from core import edge
+from core import edge, problems
 from core.idempotency import Answer
+from core.openapi import IDEMPOTENCY_KEY, ORDER_TOKEN, refuses
 from core.paging import NewestFirst
 from core.permissions import Anyone
-from orders import access, lifecycle, placement
-from orders.access import Principal
+from orders import access, lifecycle, placement, tickets
+from orders.access import OrderNotFound, Principal
 from orders.filters import OrderFilter
-from orders.models import Order
+from orders.models import STATUSES, Order
 from orders.serializers import (
     CancelIn,
     FulfilIn,
@@ -33,30 +37,45 @@ from orders.serializers import (
     contact,
     represent,
 )
+from products.stock import OutOfStock
 from users.models import User
 
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key", str, OpenApiParameter.HEADER, required=True, description="1 to 255 printable characters."
-)
-ORDER_TOKEN = OpenApiParameter(
-    "X-Order-Token", str, OpenApiParameter.HEADER, description="A guest's proof; `?token=` is taken too."
-)
+PATH: Final = "/api/v1/orders/"
+"""Part of what makes two requests the same, so it is the same through every door."""
 
 
 def user_of(request: Request) -> User | None:
     return request.user if isinstance(request.user, User) else None
 
 
+def token_of(request: Request) -> str:
+    """The order's token, from the header or from `?token=`; empty where there is none."""
+    return request.headers.get("X-Order-Token") or request.query_params.get("token") or ""
+
+
 def principal_of(request: Request) -> Principal:
     """Who asks: by bearer token, by `X-Order-Token`, or by `?token=`."""
-    token = request.headers.get("X-Order-Token") or request.query_params.get("token") or ""
-    return Principal(user=user_of(request), token=token)
+    return Principal(user=user_of(request), token=token_of(request))
+
+
+_PRICING = (
+    placement.UnknownProduct,
+    placement.CurrencyMismatch,
+    placement.AmountOutOfRange,
+    placement.TooManyPieces,
+    placement.PriceChanged,
+)
 
 
 class Endpoint(APIView):
     """Open to anyone; the use case decides by owner or token. Nothing on the way may keep the answer."""
 
     permission_classes = [Anyone]
+    limits: str | Mapping[str, str] = MappingProxyType({"GET": "read", "POST": "place"})
+
+    def limit_callers(self, request: Request) -> dict[str, str]:
+        """The order's token: behind it stands one customer, wherever they are."""
+        return {"token": token_of(request)}
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
@@ -64,13 +83,58 @@ class Endpoint(APIView):
         return response
 
 
-def _with_token(answer: Answer) -> bytes:
-    """Put the guest's token into the answer's body. It is derived each time and never stored."""
+def shown(order: Order, *, principal: Principal, at: datetime) -> dict[str, Any]:
+    """The order as this reader sees it: with an address to watch it at."""
+    return represent(order, at=at) | {"stream_url": tickets.stream_url(order=order, principal=principal, at=at)}
+
+
+def _with_token(answer: Answer, *, customer: User | None) -> bytes:
+    """Put the address to watch the order at, and a guest's token, into the answer's body. Both open the order: they are
+    derived each time, alike for a first answer and for its replay, and never stored.
+    """
     if not answer.link:
         return answer.body
-    number, version, expires_at = answer.link.split("/")
-    token = access.token_for(number=number, version=int(version), expires_at=datetime.fromisoformat(expires_at))
-    return answer.body[:-1] + b',"access_token":"' + token.encode() + b'"}'
+    number, version, expires_at, *placed = answer.link.split("/")
+    order = Order(
+        number=number,
+        token_version=int(version),
+        token_expires_at=datetime.fromisoformat(expires_at),
+        customer=customer,
+    )
+    added: dict[str, str | None] = {}
+    if placed:  # an answer that was kept before there were streams has no such time
+        at = datetime.fromtimestamp(int(placed[0]), tz=UTC)
+        added["stream_url"] = tickets.stream_url(order=order, principal=Principal(user=customer), at=at)
+    if customer is None:
+        added["access_token"] = access.current_token(order)
+    return answer.body[:-1] + b"," + edge.to_json(added)[1:]
+
+
+def place_once(*, body: Any, key: str, customer: User | None, at: datetime) -> edge.Given:
+    """Place the order that `body` (REST's) asks for, or give again what this key was answered."""
+    given = edge.read(OrderIn(data=body, context={"customer": customer}))
+    whom = contact(given)
+    answers: list[Answer] = []
+
+    def render(order: Order) -> Answer:
+        until = order.token_expires_at.isoformat()
+        link = f"{order.number}/{order.token_version}/{until}/{int(at.timestamp())}"
+        answers.append(Answer(HTTPStatus.CREATED, edge.to_json(represent(order, at=at)), link))
+        return answers[-1]
+
+    once = edge.once_posted(
+        key=key,
+        path=PATH,
+        body=body,
+        owner=access.caller_of(user=customer, email=whom.email, phone_number=whom.phone_number),
+        render=render,
+    )
+
+    def act() -> Answer:
+        placement.place(**basket(given), contact=whom, customer=customer, once=once, at=at)
+        return answers[-1]
+
+    return edge.give_once(once=once, act=act, complete=lambda answer: _with_token(answer, customer=customer))
 
 
 class _Pages(NewestFirst):
@@ -82,7 +146,16 @@ class _Pages(NewestFirst):
 
 
 class Orders(Endpoint):
-    @extend_schema(responses={200: OrderOut(many=True)}, summary="One's own orders; for staff all")
+    @extend_schema(
+        responses={200: OrderOut(many=True)},
+        parameters=[
+            OpenApiParameter("status", str, enum=[value for value, _ in STATUSES]),
+            OpenApiParameter("created_after", OpenApiTypes.DATETIME),
+            OpenApiParameter("ordering", str, enum=["created_at", "-created_at"], default="-created_at"),
+        ],
+        summary="One's own orders; for staff all",
+    )
+    @refuses(problems.NotAuthenticated)
     def get(self, request: Request) -> Response:
         principal = principal_of(request)
         if principal.user is None:
@@ -93,39 +166,21 @@ class Orders(Endpoint):
         pages = _Pages()
         found: list[Order] = pages.paginate_queryset(wanted.qs, request, view=self) or []
         at = now()
-        return pages.get_paginated_response([represent(order, at=at) for order in found])
+        return pages.get_paginated_response([shown(order, principal=principal, at=at) for order in found])
 
     @extend_schema(
         request=OrderIn, responses={201: NewOrderOut}, parameters=[IDEMPOTENCY_KEY], summary="Place an order"
     )
+    @refuses(*_PRICING, OutOfStock)
     def post(self, request: Request) -> HttpResponse:
         at = now()
-        edge.idempotency_key(request)  # before the body: a missing key is the first thing to say
-        customer = user_of(request)
-        given = edge.read(OrderIn(data=request.data, context={"customer": customer}))
-        whom = contact(given)
-        answers: list[Answer] = []
-
-        def render(order: Order) -> Answer:
-            link = "" if customer else f"{order.number}/{order.token_version}/{order.token_expires_at.isoformat()}"
-            answers.append(Answer(HTTPStatus.CREATED, edge.to_json(represent(order, at=at)), link))
-            return answers[-1]
-
-        once = edge.once(
-            request=request,
-            owner=access.caller_of(user=customer, email=whom.email, phone_number=whom.phone_number),
-            render=render,
-        )
-
-        def act() -> Answer:
-            placement.place(**basket(given), contact=whom, customer=customer, once=once, at=at)
-            return answers[-1]
-
-        return edge.answer_once(once=once, act=act, complete=_with_token)
+        key = edge.idempotency_key(request)  # before the body: a missing key is the first thing to say
+        return edge.http_of(place_once(body=request.data, key=key, customer=user_of(request), at=at))
 
 
 class OrderQuote(Endpoint):
     @extend_schema(request=OrderIn, responses={200: QuoteOut}, summary="Price a basket; changes nothing")
+    @refuses(*_PRICING, OutOfStock)
     def post(self, request: Request) -> Response:
         given = edge.read(OrderIn(data=request.data, context={"customer": user_of(request), "quote": True}))
         return Response(QuoteOut(placement.quote(**basket(given))).data)
@@ -133,27 +188,31 @@ class OrderQuote(Endpoint):
 
 class OrderDetail(Endpoint):
     @extend_schema(responses={200: OrderOut}, parameters=[ORDER_TOKEN], summary="One order")
+    @refuses(OrderNotFound)
     def get(self, request: Request, number: str) -> Response:
         at = now()
-        order = access.find(number=number, principal=principal_of(request), at=at)
-        return Response(represent(order, at=at))
+        principal = principal_of(request)
+        order = access.find(number=number, principal=principal, at=at)
+        return Response(shown(order, principal=principal, at=at))
 
 
 class OrderCancel(Endpoint):
     @extend_schema(
         request=CancelIn, responses={200: OrderOut}, parameters=[ORDER_TOKEN], summary="Cancel an unpaid order"
     )
+    @refuses(OrderNotFound, lifecycle.OrderNotCancellable)
     def post(self, request: Request, number: str) -> Response:
         at = now()
         principal = principal_of(request)
         given = edge.read(CancelIn(data=request.data))
         access.find(number=number, principal=principal, at=at)
         order = lifecycle.cancel(number=number, actor=principal.actor, at=at, reason=given.get("reason", ""))
-        return Response(represent(order, at=at))
+        return Response(shown(order, principal=principal, at=at))
 
 
 class OrderFulfil(Endpoint):
     @extend_schema(request=None, responses={200: OrderOut}, summary="The goods have left (support)")
+    @refuses(problems.NotAuthenticated, problems.NotAllowed, OrderNotFound, lifecycle.OrderNotFulfillable)
     def post(self, request: Request, number: str) -> Response:
         at = now()
         principal = principal_of(request)
@@ -164,4 +223,4 @@ class OrderFulfil(Endpoint):
         edge.read(FulfilIn(data=request.data))
         access.find(number=number, principal=principal, at=at)
         order = lifecycle.fulfil(number=number, actor=principal.actor, at=at)
-        return Response(represent(order, at=at))
+        return Response(shown(order, principal=principal, at=at))

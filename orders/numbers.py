@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Final
 
@@ -18,6 +19,10 @@ class OrderNumberConverter:
     """`<number:number>` in a URL: lower case and a missing dash are understood."""
 
     regex = "[0-9A-Za-z]{4}-?[0-9A-Za-z]{4}"
+
+    def matches(self, value: str) -> bool:
+        """Would a URL take it?"""
+        return re.fullmatch(self.regex, value) is not None
 
     def to_python(self, value: str) -> str:
         plain = value.replace("-", "").upper()

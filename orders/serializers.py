@@ -90,6 +90,11 @@ class OrderOut(serializers.Serializer[Any]):
     payment_status = serializers.CharField(allow_null=True, help_text="State of the latest attempt to pay.")
     can_pay = serializers.BooleanField()
     can_cancel = serializers.BooleanField()
+    stream_url = serializers.CharField(
+        allow_null=True,
+        read_only=True,
+        help_text="Where to watch the order (server-sent events); relative to this site, good for a few minutes.",
+    )
 
 
 class NewOrderOut(OrderOut):
@@ -121,7 +126,9 @@ class FulfilIn(StrictSerializer):
 
 
 def represent(order: Order, *, at: datetime) -> dict[str, Any]:
-    """The order as every reader sees it: the fields of `OrderOut`, which a test compares."""
+    """The order as every reader sees it: the fields of `OrderOut`, which a test compares, but for `stream_url`, which
+    is each reader's own.
+    """
     return {
         "number": order.number,
         "status": str(order.status),

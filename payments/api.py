@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.timezone import now
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import edge, outbox
+from core.errors import DomainError
 from core.idempotency import Answer
+from core.openapi import IDEMPOTENCY_KEY, ORDER_TOKEN, refuses
 from core.problems import only
 from core.transactions import durable
 from orders import access
-from orders.api import IDEMPOTENCY_KEY, ORDER_TOKEN, Endpoint, principal_of, user_of
+from orders.access import OrderNotFound, Principal
+from orders.api import PATH, Endpoint, principal_of
+from orders.models import Order
+from orders.tickets import InvalidTicket
 from payments import checkout, providers, webhooks
 from payments.checkout import Started
 from payments.flow import SETTLED, PaymentStatus
+from payments.live.admission import StreamsFull, TooManyStreams
 from payments.models import Payment
 from payments.serializers import PaymentIn, PaymentOut, represent
 
@@ -37,8 +46,39 @@ def _render(started: Started) -> Answer:
     return Answer(status, edge.to_json(represent(payment)))
 
 
+def start_once(*, order: Order, body: Any, key: str, principal: Principal, at: datetime) -> edge.Given:
+    """Start to pay an order that its caller may see, as `body` (REST's) wants it, or give again what this key was
+    answered.
+    """
+    given = edge.read(PaymentIn(data=body))
+    once = edge.once_posted(
+        key=key,
+        path=f"{PATH}{order.number}/payments/",
+        body=body,
+        owner=access.caller_of(user=principal.user, email=order.email, phone_number=order.phone_number),
+        render=_render,
+    )
+
+    def act() -> Answer:
+        return _render(
+            checkout.start(
+                number=order.number,
+                return_url=given.get("return_url", ""),
+                actor=principal.actor,
+                once=once,
+                gateway=providers.chapa_for_web(),
+                at=at,
+            )
+        )
+
+    return edge.give_once(once=once, act=act)
+
+
 class OrderPayments(Endpoint):
+    limits = MappingProxyType({"GET": "read", "POST": "pay"})
+
     @extend_schema(responses={200: PaymentOut(many=True)}, parameters=[ORDER_TOKEN], summary="Every attempt to pay")
+    @refuses(OrderNotFound)
     def get(self, request: Request, number: str) -> Response:
         order = access.find(number=number, principal=principal_of(request), at=now())
         found = Payment.objects.filter(order=order).order_by("-created_at")
@@ -50,37 +90,61 @@ class OrderPayments(Endpoint):
         parameters=[IDEMPOTENCY_KEY, ORDER_TOKEN],
         summary="Start paying through Chapa",
     )
+    @refuses(
+        OrderNotFound,
+        checkout.OrderNotPayable,
+        checkout.PaymentRefused,
+        checkout.ReturnUrlNotAllowed,
+        checkout.TooManyAttempts,
+        checkout.GatewayUnavailable,
+    )
     def post(self, request: Request, number: str) -> HttpResponse:
+        """Open `checkout_url` in the shopper's browser.
+
+        201: a new session at Chapa. 200: the attempt that is still open, again. 202: Chapa has not answered in time, so
+        the attempt is `unknown`; ask again in a moment, or read the order: we clear it up without a second session.
+        """
         at = now()
-        edge.idempotency_key(request)
+        key = edge.idempotency_key(request)
         principal = principal_of(request)
         order = access.find(number=number, principal=principal, at=at)
-        given = edge.read(PaymentIn(data=request.data))
-        once = edge.once(
-            request=request,
-            owner=access.caller_of(user=user_of(request), email=order.email, phone_number=order.phone_number),
-            render=_render,
-        )
+        return edge.http_of(start_once(order=order, body=request.data, key=key, principal=principal, at=at))
 
-        def act() -> Answer:
-            return _render(
-                checkout.start(
-                    number=number,
-                    return_url=given.get("return_url", ""),
-                    once=once,
-                    gateway=providers.chapa_for_web(),
-                    at=at,
-                )
-            )
 
-        return edge.answer_once(once=once, act=act)
+class StreamElsewhere(DomainError):
+    code, status, title = "stream_elsewhere", 421, "Streams are served by another process; see the detail."
+    storable = False
+
+
+class OrderStream(Endpoint):
+    @extend_schema(
+        responses={(200, "text/event-stream"): str, 204: None},
+        parameters=[
+            ORDER_TOKEN,
+            OpenApiParameter("ticket", str, description="As in `stream_url`; in place of every other proof."),
+            OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description="Or `?last_event_id=`."),
+        ],
+        summary="Watch one order",
+        description=(
+            "Server-sent events. It begins with how things stand: an `event: payment` for each attempt, an "
+            "`event: order`, with the JSON of the reads; then whatever changes. Each `id` can be shown as "
+            "`Last-Event-ID`: what was seen is not sent again, what was missed is. A comment every 15 s says that "
+            'it lives. `event: end` with `{"reason": "final"}` or `{"reason": "expired"}` is the last: nothing more '
+            "can happen, or the order has to be read for a new `stream_url`. 204: nothing is new, and nothing more "
+            "can happen."
+        ),
+    )
+    @refuses(StreamElsewhere, OrderNotFound, InvalidTicket, TooManyStreams, StreamsFull)
+    def get(self, request: Request, number: str) -> Response:  # noqa: ARG002 - a view
+        """Here for the documents, and to say what is wrong where a request for a stream gets here."""
+        raise StreamElsewhere("The proxy in front has to send this address to the live process.")
 
 
 @only("POST")
 def chapa_webhook(request: HttpRequest) -> HttpResponse:
     """Chapa tells us that something happened. Stored, then 200; the worker does the rest."""
     receipt = webhooks.receive(body=request.body, signature_header=request.headers.get("X-Chapa-Signature"))
-    return JsonResponse({"status": receipt.value})
+    return JsonResponse({"status": receipt.value}, headers={"Cache-Control": "no-store"})
 
 
 @only("GET", "HEAD")
@@ -90,4 +154,5 @@ def chapa_callback(request: HttpRequest) -> HttpResponse:
     if _TX_REF.fullmatch(tx_ref) and Payment.objects.filter(tx_ref=tx_ref).exclude(status__in=SETTLED).exists():
         with durable("callback"):
             outbox.record(topic="payment.hinted", tx_ref=tx_ref)
-    return JsonResponse({"status": "ok"})
+    # Told twice, Chapa means it twice: nobody on the way may answer in our place.
+    return JsonResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})

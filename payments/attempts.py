@@ -25,8 +25,8 @@ def new_tx_ref(*, order_number: str) -> str:
     return f"nx-{order_number.replace('-', '')}-{drawn}"
 
 
-def begin(*, order: Order, mode: Mode, return_url: str, at: datetime) -> Payment:
-    """Write the intent: the row stands before Chapa hears of it."""
+def begin(*, order: Order, mode: Mode, return_url: str, actor: str, at: datetime) -> Payment:
+    """Write the intent: the row stands before Chapa hears of it. `actor` is who wants to pay."""
     payment = Payment(
         order=order,
         tx_ref=new_tx_ref(order_number=order.number),
@@ -39,7 +39,9 @@ def begin(*, order: Order, mode: Mode, return_url: str, at: datetime) -> Payment
         next_check_at=schedule.in_flight_until(created_at=at),
     )
     payment.save(force_insert=True)
-    PaymentHistory.objects.create(payment=payment, to_status=PAYMENT_FLOW.initial, at=at, request_id=payment.request_id)
+    PaymentHistory.objects.create(
+        payment=payment, to_status=PAYMENT_FLOW.initial, at=at, actor=actor, request_id=payment.request_id
+    )
     lifecycle.note_payment(order=order, status=payment.status)
     return payment
 
@@ -73,12 +75,17 @@ def never_sent(*, payment: Payment, order: Order, reason: str, at: datetime) -> 
 
 
 def look_again(*, payment: Payment, at: datetime, note: str = "") -> None:
-    """Nothing moves; we ask later."""
+    """Nothing moves; we ask later. A note that says something new is told: who watches the order can read it."""
+    is_news = bool(note) and note[:300] != payment.failure_reason
     payment.failure_reason = note[:300] or payment.failure_reason
     payment.next_check_at = schedule.next_look(
         created_at=payment.created_at, checks=payment.checks, at=at, is_open=payment.is_open
     )
     payment.save(update_fields=["failure_reason", "gateway_said", "next_check_at"])
+    if is_news:
+        outbox.record(
+            topic="payment.noted", payment_id=str(payment.pk), order_id=payment.order_id, tx_ref=payment.tx_ref
+        )
 
 
 def _move(

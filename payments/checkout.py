@@ -58,8 +58,12 @@ class Started:
     is_new: bool
 
 
-def start(*, number: str, return_url: str, once: Once | None, gateway: PaymentGateway, at: datetime) -> Started:
+def start(
+    *, number: str, return_url: str, actor: str, once: Once | None, gateway: PaymentGateway, at: datetime
+) -> Started:
     """Start a payment of an order, or give again the attempt that is still open.
+
+    `actor` is who wants to pay, for the history (`customer:3`, `guest`, `staff:7`).
 
     The returned attempt is `pending` with its `checkout_url`, or `unknown` where Chapa did not answer in time: the
     worker clears it up, and nothing is ever sent under another `tx_ref` before that.
@@ -72,7 +76,7 @@ def start(*, number: str, return_url: str, once: Once | None, gateway: PaymentGa
     _check_return_url(return_url)
     _close_what_failed(number=number, gateway=gateway, at=at)
     try:
-        started, order = _intend(number=number, return_url=return_url, once=once, gateway=gateway, at=at)
+        started, order = _intend(number=number, return_url=return_url, actor=actor, once=once, gateway=gateway, at=at)
     except AlreadyBegun as begun:
         return _resume(payment_id=begun.link, at=at)
     if not started.is_new:
@@ -109,7 +113,7 @@ def _close_what_failed(*, number: str, gateway: PaymentGateway, at: datetime) ->
 
 
 def _intend(
-    *, number: str, return_url: str, once: Once | None, gateway: PaymentGateway, at: datetime
+    *, number: str, return_url: str, actor: str, once: Once | None, gateway: PaymentGateway, at: datetime
 ) -> tuple[Started, Order]:
     with durable("init.intent"):
         if once:
@@ -127,7 +131,7 @@ def _intend(
         recent = Payment.objects.filter(order=order, created_at__gt=at - ATTEMPTS_PERIOD).count()
         if recent >= settings.PAYMENT_ATTEMPTS_PER_HOUR:
             raise TooManyAttempts
-        payment = attempts.begin(order=order, mode=gateway.mode, return_url=return_url, at=at)
+        payment = attempts.begin(order=order, mode=gateway.mode, return_url=return_url, actor=actor, at=at)
         if once:
             once.link(to=str(payment.pk))
     return Started(payment=payment, is_new=True), order
@@ -184,7 +188,7 @@ def _resume(*, payment_id: str, at: datetime) -> Started:
 def reopen(*, number: str, gateway: PaymentGateway, at: datetime) -> Started | None:
     """A fresh attempt in place of one whose page's address was lost; None where it is no longer wanted or possible."""
     try:
-        return start(number=number, return_url="", once=None, gateway=gateway, at=at)
+        return start(number=number, return_url="", actor="system", once=None, gateway=gateway, at=at)
     except (OrderNotPayable, PaymentRefused, GatewayUnavailable, TooManyAttempts) as refusal:
         log.warning("payment.not_reopened", order=number, why=refusal.code)
         return None

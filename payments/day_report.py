@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -136,12 +137,16 @@ def _about(closed: DayClose, word: Mapping[str, str]) -> list[list[Cell]]:
     figures = closed.figures
     return [
         [word["day"], f"{closed.day:%Y-%m-%d}"],
-        [word["closed_at"], closed.closed_at.isoformat(timespec="seconds")],
+        [word["closed_at"], _to_the_second(closed.closed_at.isoformat())],
         [word["closed_by"], closed.closed_by],
-        [word["as_of"], figures["open_items"]["as_of"]],
+        [word["as_of"], _to_the_second(figures["open_items"]["as_of"])],
         [word["entries"], sum(figures["entries"].values())],
         *([f"{word['entries']}: {kind}", count] for kind, count in figures["entries"].items()),
         [word["chain_length"], figures["chain"]["length"]],
         [word["chain_digest"], figures["chain"]["digest"]],
         [word["unsealed"], figures["chain"]["unsealed"]],
     ]
+
+
+def _to_the_second(moment: str) -> str:
+    return datetime.fromisoformat(moment).isoformat(timespec="seconds")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 from django.conf import settings
@@ -13,6 +15,20 @@ from payments.flow import DiscrepancyStatus
 from payments.models import Discrepancy, DiscrepancyKind, Payment, ReconciliationRun, Refund
 
 log = structlog.get_logger(__name__)
+
+
+class Key(NamedTuple):
+    """What makes a difference this very one."""
+
+    kind: str
+    subject: str
+    ours: str
+    theirs: str
+
+
+def key(*, kind: DiscrepancyKind, subject: str, ours: str, theirs: str) -> Key:
+    """The key of a difference, cut to what a row can hold."""
+    return Key(kind.value, subject[:120], ours[:200], theirs[:200])
 
 
 def found(
@@ -30,10 +46,7 @@ def found(
     """Open a discrepancy, in the caller's transaction; False where this very difference was found before."""
     subject_of_both = payment or (refund.payment if refund else None)
     discrepancy, is_new = Discrepancy.objects.get_or_create(
-        kind=kind,
-        subject=subject[:120],
-        ours=ours[:200],
-        theirs=theirs[:200],
+        **key(kind=kind, subject=subject, ours=ours, theirs=theirs)._asdict(),
         defaults={
             "detail": detail[:500],
             "order_id": subject_of_both.order_id if subject_of_both else None,
@@ -52,9 +65,17 @@ def found(
 
 def is_resolved(*, kind: DiscrepancyKind, subject: str, ours: str, theirs: str) -> bool:
     """Has a person dealt with this very difference?"""
-    return Discrepancy.objects.filter(
-        kind=kind, subject=subject[:120], ours=ours[:200], theirs=theirs[:200], status=DiscrepancyStatus.RESOLVED
-    ).exists()
+    this = key(kind=kind, subject=subject, ours=ours, theirs=theirs)
+    return Discrepancy.objects.filter(**this._asdict(), status=DiscrepancyStatus.RESOLVED).exists()
+
+
+def known(*, subjects: Iterable[str]) -> dict[Key, DiscrepancyStatus]:
+    """Every difference that was found of these subjects before, and whether a person has dealt with it."""
+    rows = Discrepancy.objects.filter(subject__in={subject[:120] for subject in subjects}).order_by()
+    return {
+        Key(*said): DiscrepancyStatus(status)
+        for *said, status in rows.values_list("kind", "subject", "ours", "theirs", "status")
+    }
 
 
 def overdue(*, at: datetime) -> QuerySet[Discrepancy]:

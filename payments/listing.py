@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
 
+from core import pruning
 from core.money import Money
 from payments.gateway import ListedTransaction, Mode, TransactionPage
-from payments.models import ReconciliationRun
+from payments.models import ReconciliationRun, SeenTransaction
 
+KEPT: Final = timedelta(days=90)
+"""A picture that no run has drawn anew for so long is of no use: every run overwrites what it sees."""
 _LARGEST: Final = Decimal("9999999999.99")
 
 _KEEP = """
@@ -38,6 +41,11 @@ def keep(*, page: TransactionPage, run: ReconciliationRun, mode: Mode, at: datet
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     with connection.cursor() as cursor:
         cursor.execute(_KEEP, columns | {"mode": mode.value, "at": at, "run": run.pk})
+
+
+def forget(*, at: datetime) -> int:
+    """Delete what no run has seen for long; returns how many."""
+    return pruning.in_batches(rows=SeenTransaction.objects.filter(run__started_at__lt=at - KEPT))
 
 
 def _columns(listed: ListedTransaction) -> dict[str, Any]:

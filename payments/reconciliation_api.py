@@ -11,10 +11,11 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core import edge
+from core import edge, problems
+from core.openapi import refuses
 from core.paging import NewestFirst
 from orders.api import Endpoint, principal_of
-from payments import nightly, resolutions
+from payments import nightly, refunds, resolutions
 from payments.filters import DiscrepancyFilter
 from payments.models import Discrepancy, ReconciliationRun, Resolution
 from payments.models.reconciliation import DISCREPANCY_KINDS, DISCREPANCY_STATUSES
@@ -26,6 +27,7 @@ from payments.staff_serializers import (
     represent_discrepancy,
     represent_run,
 )
+from users import sessions
 from users.roles import may
 from users.tokens import SignedInRecently
 
@@ -35,6 +37,7 @@ class _Pages(NewestFirst):
 
 
 class Runs(Endpoint):
+    limits = "staff"
     permission_classes = [may("payments.reconcile")]
 
     @extend_schema(responses={200: RunOut(many=True)}, summary="Runs, newest first (finance)")
@@ -46,6 +49,7 @@ class Runs(Endpoint):
     @extend_schema(
         request=RunIn, responses={202: RunOut}, summary="Have the worker compare Chapa's list with our books (finance)"
     )
+    @refuses(nightly.RunUnderWay)
     def post(self, request: Request) -> Response:
         at = now()
         given = edge.read(RunIn(data=request.data))
@@ -59,6 +63,7 @@ class _Opened(NewestFirst):
 
 
 class Discrepancies(Endpoint):
+    limits = "staff"
     permission_classes = [may("payments.reconcile")]
 
     @extend_schema(
@@ -79,12 +84,22 @@ class Discrepancies(Endpoint):
 
 
 class DiscrepancyResolution(Endpoint):
+    limits = "staff"
     permission_classes = [may("payments.reconcile")]
 
     @extend_schema(
         request=ResolutionIn,
         responses={200: DiscrepancyOut},
         summary="Decide about a discrepancy, and say why (finance)",
+    )
+    @refuses(
+        resolutions.DiscrepancyNotFound,
+        resolutions.DiscrepancyResolved,
+        resolutions.ResolutionNotPossible,
+        sessions.AuthenticationTooOld,
+        problems.NotAllowed,
+        refunds.PaymentNotRefundable,
+        refunds.RefundExceedsCaptured,
     )
     def post(self, request: Request, discrepancy_id: int) -> Response:
         given = edge.read(ResolutionIn(data=request.data))

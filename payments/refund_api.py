@@ -14,8 +14,9 @@ from rest_framework.response import Response
 from core import edge
 from core.idempotency import Answer
 from core.money import Currency, Money
+from core.openapi import IDEMPOTENCY_KEY, refuses
 from orders import access
-from orders.api import IDEMPOTENCY_KEY, Endpoint, principal_of, user_of
+from orders.api import Endpoint, principal_of, user_of
 from payments import refunds
 from payments.models import Payment, Refund
 from payments.staff_serializers import ApprovalIn, ReasonIn, RefundIn, RefundOut, represent_refund
@@ -36,6 +37,7 @@ def _currency_of(payment_id: UUID) -> Currency:
 
 
 class PaymentRefunds(Endpoint):
+    limits = "staff"
     permission_classes = [may("payments.request_refund"), SignedInRecently]
 
     @extend_schema(
@@ -43,6 +45,12 @@ class PaymentRefunds(Endpoint):
         responses={201: RefundOut},
         parameters=[IDEMPOTENCY_KEY],
         summary="Ask for a refund, of all that is left unless an amount is given (finance)",
+    )
+    @refuses(
+        refunds.PaymentNotFound,
+        refunds.PaymentNotRefundable,
+        refunds.RefundCurrencyMismatch,
+        refunds.RefundExceedsCaptured,
     )
     def post(self, request: Request, payment_id: UUID) -> HttpResponse:
         edge.idempotency_key(request)
@@ -71,19 +79,23 @@ class PaymentRefunds(Endpoint):
 
 
 class RefundDetail(Endpoint):
+    limits = "staff"
     permission_classes = [may("payments.view_refund")]
 
     @extend_schema(responses={200: RefundOut}, summary="One refund (finance)")
+    @refuses(refunds.RefundNotFound)
     def get(self, request: Request, refund_id: UUID) -> Response:  # noqa: ARG002 - Django's signature
         return Response(represent_refund(refunds.find(refund_id=refund_id)))
 
 
 class RefundApproval(Endpoint):
+    limits = "staff"
     permission_classes = [may("payments.approve_refund"), SignedInRecently]
 
     @extend_schema(
         request=ApprovalIn, responses={200: RefundOut}, summary="Let a refund happen that somebody else asked for"
     )
+    @refuses(refunds.RefundNotFound, refunds.RefundNotAwaitingApproval, refunds.RefundOwnApproval)
     def post(self, request: Request, refund_id: UUID) -> Response:
         edge.read(ApprovalIn(data=request.data))
         return Response(
@@ -92,9 +104,11 @@ class RefundApproval(Endpoint):
 
 
 class RefundRejection(Endpoint):
+    limits = "staff"
     permission_classes = [may("payments.approve_refund"), SignedInRecently]
 
     @extend_schema(request=ReasonIn, responses={200: RefundOut}, summary="Forbid a refund that somebody else asked for")
+    @refuses(refunds.RefundNotFound, refunds.RefundNotAwaitingApproval, refunds.RefundOwnApproval)
     def post(self, request: Request, refund_id: UUID) -> Response:
         given = edge.read(ReasonIn(data=request.data))
         refund = refunds.reject(

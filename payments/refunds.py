@@ -181,7 +181,7 @@ def give_back_unapplied(*, payment: Payment, reason: str, actor: str, at: dateti
         raise PaymentNotRefundable("Nothing of it is kept apart any more.")
     if payment.state is PaymentStatus.MISMATCHED:
         payment.decided_by = actor
-        payment.move_to(PaymentStatus.SUCCEEDED, at=at, reason=f"kept apart, to be given back: {reason}")
+        payment.move_to(PaymentStatus.SUCCEEDED, at=at, actor=actor, reason=f"kept apart, to be given back: {reason}")
         lifecycle.note_payment(order=order, status=payment.status)
     return _open(
         payment=payment, order=order, amount=unapplied, cause=RefundCause.SURPLUS, reason=reason, actor=actor, at=at

@@ -113,7 +113,7 @@ def _nothing_came(payment: Payment, *, reason: str, actor: str, at: datetime) ->
         bookings.not_captured(payment=payment, actor=actor, reason=reason, at=at)
     payment.decided_by = actor
     payment.next_check_at = None
-    payment.move_to(PaymentStatus.FAILED, at=at, reason=reason)
+    payment.move_to(PaymentStatus.FAILED, at=at, actor=actor, reason=reason)
 
 
 def _accept(discrepancy: Discrepancy, payment: Payment | None, *, reason: str, actor: str, at: datetime) -> None:

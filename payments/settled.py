@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,7 +14,7 @@ from django.db.models import Exists, Max, Min, OuterRef, Q
 
 from core.money import Currency, Money
 from payments import discrepancies, payouts
-from payments.flow import RefundStatus
+from payments.flow import DiscrepancyStatus, RefundStatus
 from payments.models import (
     Account,
     Discrepancy,
@@ -86,6 +86,9 @@ def compare(*, lines: Sequence[StatementLine], run: ReconciliationRun, at: datet
             refunds[each.gateway_reference] = each
     booked = booked_of(payment_ids=[payment.pk for payment in payments.values()])
     first = _first_of(references)
+    twice = {line.pk for line in lines if line.reference and first[_place(line)] != line.pk}
+    told = _with_their_files([*twice, *(first[_place(line)] for line in lines if line.pk in twice)])
+    known = discrepancies.known(subjects=references)
     findings = []
     for line in lines:
         if not line.reference:
@@ -95,13 +98,13 @@ def compare(*, lines: Sequence[StatementLine], run: ReconciliationRun, at: datet
         if line.amount < 0 and refund is None and payment is not None:
             refund = _only_refund(payment, line)
         found: list[_Difference] | str
-        if first[line.reference, line.amount < 0] != line.pk:
-            found = [_settled_twice(line, first[line.reference, line.amount < 0])]
+        if first[_place(line)] != line.pk:
+            found = [_settled_twice(told[line.pk], told[first[_place(line)]])]
         elif line.amount < 0:
             payment, found = None, _about_refund(line, refund)
         else:
             refund, found = None, _about_payment(line, payment, booked.get(payment.pk) if payment else None)
-        findings.append(_finding(line, found, payment, refund, run=run, at=at))
+        findings.append(_finding(line, found, payment, refund, known, run=run, at=at))
     return findings
 
 
@@ -113,6 +116,14 @@ def booked_of(*, payment_ids: Sequence[UUID]) -> dict[UUID, Booked]:
             payment_id: Booked(gross=Money(gross, Currency(currency)), fee=Money(fee, Currency(currency)))
             for payment_id, currency, gross, fee in cursor.fetchall()
         }
+
+
+def _place(line: StatementLine) -> tuple[str, bool]:
+    return line.reference, line.amount < 0
+
+
+def _with_their_files(ids: Iterable[int]) -> dict[int, StatementLine]:
+    return {line.pk: line for line in StatementLine.objects.select_related("statement").filter(pk__in=ids)}
 
 
 def _first_of(references: Iterable[str]) -> dict[tuple[str, bool], int]:
@@ -140,11 +151,10 @@ def _charge(line: StatementLine) -> Finding:
     return Finding(state=LineState.UNMATCHED, why="its payout has not been found at the bank")
 
 
-def _settled_twice(line: StatementLine, first: int) -> _Difference:
-    where = StatementLine.objects.select_related("statement").get(pk=first)
+def _settled_twice(line: StatementLine, first: StatementLine) -> _Difference:
     return _Difference(
         kind=DiscrepancyKind.REFERENCE,
-        ours=f"settled by {where.statement.file_name}, row {where.row}"[:200],
+        ours=f"settled by {first.statement.file_name}, row {first.row}"[:200],
         theirs=f"again by {line.statement.file_name}, row {line.row}"[:200],
         detail=f"{line.gross}, payout {line.payout_reference or 'not named'}",
     )
@@ -201,6 +211,7 @@ def _finding(
     found: list[_Difference] | str,
     payment: Payment | None,
     refund: Refund | None,
+    known: Mapping[discrepancies.Key, DiscrepancyStatus],
     *,
     run: ReconciliationRun,
     at: datetime,
@@ -209,13 +220,13 @@ def _finding(
         return Finding(state=LineState.UNMATCHED, why=found, payment=payment, refund=refund)
     opened, closed = 0, []
     for each in found:
-        opened += discrepancies.found(
-            kind=each.kind, subject=line.reference, ours=each.ours, theirs=each.theirs, detail=each.detail,
-            payment=payment if each.is_booked else None, refund=refund, run=run, at=at,
-        )  # fmt: skip
-        closed.append(
-            discrepancies.is_resolved(kind=each.kind, subject=line.reference, ours=each.ours, theirs=each.theirs)
-        )
+        key = discrepancies.key(kind=each.kind, subject=line.reference, ours=each.ours, theirs=each.theirs)
+        closed.append(known.get(key) is DiscrepancyStatus.RESOLVED)
+        if key not in known:
+            opened += discrepancies.found(
+                kind=each.kind, subject=line.reference, ours=each.ours, theirs=each.theirs, detail=each.detail,
+                payment=payment if each.is_booked else None, refund=refund, run=run, at=at,
+            )  # fmt: skip
     if not all(closed):
         why = "; ".join(f"{each.kind}: ours {each.ours or '–'}, theirs {each.theirs}" for each in found)
         return Finding(state=LineState.DIFFERS, why=why, payment=payment, refund=refund, opened=opened)

@@ -8,7 +8,18 @@ from uuid import UUID
 from celery import shared_task
 from django.utils.timezone import now
 
-from payments import checkout, closing, ledger, nightly, providers, reconciliation, refunds, settlement, webhooks
+from payments import (
+    checkout,
+    closing,
+    ledger,
+    listing,
+    nightly,
+    providers,
+    reconciliation,
+    refunds,
+    settlement,
+    webhooks,
+)
 
 
 @shared_task(name="payments.process_webhook")
@@ -76,3 +87,4 @@ def sweep_webhooks(**_: Any) -> None:
 @shared_task(name="payments.prune")
 def prune(**_: Any) -> None:
     webhooks.forget_bodies(at=now())
+    listing.forget(at=now())

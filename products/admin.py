@@ -6,10 +6,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.http import HttpRequest
 
 from core.admin import ModelAdmin
-from products import stock
+from products import catalogue, stock
 from products.models import Category, Product
 
 
@@ -19,6 +20,21 @@ class CategoryAdmin(ModelAdmin):
     list_editable = ("position",)
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
+
+    def save_model(self, request: HttpRequest, obj: Category, form: Any, change: bool) -> None:
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            catalogue.changed()
+
+    def delete_model(self, request: HttpRequest, obj: Category) -> None:
+        with transaction.atomic():
+            super().delete_model(request, obj)
+            catalogue.changed()
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        with transaction.atomic():
+            super().delete_queryset(request, queryset)
+            catalogue.changed()
 
 
 class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -48,9 +64,11 @@ class ProductAdmin(ModelAdmin):
     list_select_related = ("category",)
 
     def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        if form.cleaned_data.get("stock_change"):
-            stock.adjust(product_id=obj.pk, by=form.cleaned_data["stock_change"])
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            if form.cleaned_data.get("stock_change"):
+                stock.adjust(product_id=obj.pk, by=form.cleaned_data["stock_change"])
+            catalogue.changed()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         return False  # take a product out of the shop by its switch; old orders still name it

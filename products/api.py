@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import generics
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
+from rest_framework.response import Response
 
+from core import conditional, edge
 from core.paging import NewestFirst
 from core.permissions import Anyone
-from products import catalogue
+from products import catalogue, shelf
 from products.filters import ORDERINGS, ProductFilter
 from products.serializers import CategoryOut, ProductOut
+
+_PAGING = ("cursor", "page_size")
 
 
 class _CategoryPages(NewestFirst):
@@ -28,25 +36,64 @@ class _ProductPages(NewestFirst):
         return (ORDERINGS[wanted], "id")
 
 
-class _PublicList(generics.ListAPIView[Any]):
+class _Shown(generics.GenericAPIView[Any]):
+    """The same for everybody, so that it may be kept: by Redis, by browsers, by whatever stands in between."""
+
     authentication_classes = []
     permission_classes = [Anyone]
     filter_backends = []
+    limits = "catalogue"
+    is_shared = True
+    query: ClassVar[tuple[str, ...]] = ()
+    """The names in the query that say something here."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        conditional.narrow(request, to=self.query)
+        return super().dispatch(request, *args, **kwargs)
+
+    def show(self, request: Request, make: Callable[[], Response]) -> HttpResponse:
+        """The links in an answer name host and scheme, which is why these are part of its address."""
+        body = shelf.take(address=request.build_absolute_uri(), make=lambda: edge.to_json(make().data))
+        return conditional.shared(
+            request,
+            body,
+            seconds=settings.CATALOGUE_MAX_AGE_SECONDS,
+            stale_seconds=settings.CATALOGUE_STALE_SECONDS,
+        )
+
+
+class _ShownList(_Shown, generics.ListAPIView[Any]):
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        return self.show(request, lambda: self.list(request, *args, **kwargs))
 
 
 @extend_schema_view(get=extend_schema(summary="Categories of the shop"))
-class Categories(_PublicList):
+class Categories(_ShownList):
     serializer_class = CategoryOut
     pagination_class = _CategoryPages
+    query = _PAGING
 
     def get_queryset(self) -> Any:
         return catalogue.categories()
 
 
-@extend_schema_view(get=extend_schema(summary="Products of the shop"))
-class Products(_PublicList):
+@extend_schema_view(
+    get=extend_schema(
+        summary="Products of the shop",
+        parameters=[
+            OpenApiParameter("category", str, description="A category's slug."),
+            OpenApiParameter("search", str, description="Words that name, description or SKU must hold."),
+            OpenApiParameter("min_price", OpenApiTypes.DECIMAL),
+            OpenApiParameter("max_price", OpenApiTypes.DECIMAL),
+            OpenApiParameter("in_stock", bool),
+            OpenApiParameter("ordering", str, enum=sorted(ORDERINGS), default="name"),
+        ],
+    )
+)
+class Products(_ShownList):
     serializer_class = ProductOut
     pagination_class = _ProductPages
+    query = (*_PAGING, "ordering", *ProductFilter.base_filters)
 
     def get_queryset(self) -> Any:
         wanted = ProductFilter(self.request.GET, queryset=catalogue.products())
@@ -56,11 +103,12 @@ class Products(_PublicList):
 
 
 @extend_schema_view(get=extend_schema(summary="One product"))
-class ProductDetail(generics.RetrieveAPIView[Any]):
-    authentication_classes = []
-    permission_classes = [Anyone]
+class ProductDetail(_Shown, generics.RetrieveAPIView[Any]):
     serializer_class = ProductOut
     lookup_field = "slug"
 
     def get_queryset(self) -> Any:
         return catalogue.products()
+
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        return self.show(request, lambda: self.retrieve(request, *args, **kwargs))

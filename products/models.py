@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pgtrigger
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 
 from core.money import Currency, Money
 
@@ -59,6 +60,16 @@ class Product(models.Model):
                 condition=models.Q(currency__in=[currency.value for currency in Currency]),
                 name="product_currency_known",
             ),
+        ]
+        indexes = [
+            # The orderings of the catalogue.
+            models.Index(fields=["name", "id"], condition=models.Q(is_active=True), name="product_by_name"),
+            models.Index(fields=["price", "id"], condition=models.Q(is_active=True), name="product_by_price"),
+            models.Index(fields=["-created_at", "id"], condition=models.Q(is_active=True), name="product_newest"),
+            # Its search: a word anywhere in the name or the description, or the whole SKU (products.filters).
+            GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="product_words_in_name"),
+            GinIndex(OpClass(Upper("description"), name="gin_trgm_ops"), name="product_words_in_description"),
+            GinIndex(OpClass(Upper("sku"), name="gin_trgm_ops"), name="product_whole_sku"),
         ]
         triggers = [pgtrigger.Protect(name="keep_what_was_sold", operation=pgtrigger.Delete)]
 

@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import F
 
 from core.errors import DomainError
+from products import shelf
 from products.models import Product
 
 
@@ -29,16 +30,18 @@ def hold(*, quantities: Mapping[int, int]) -> None:
         row = Product.objects.filter(pk=product_id, is_active=True, on_hand__gte=F("held") + quantity)
         if not row.update(held=F("held") + quantity):
             raise _out_of_stock(product_id, quantity)
+    shelf.forget_after_commit()
 
 
 def release(*, quantities: Mapping[int, int]) -> None:
     """Give back what `hold` reserved, once: the caller holds the order's row and moves it out of its waiting state."""
     for product_id, quantity in _in_order(quantities):
         _must(Product.objects.filter(pk=product_id, held__gte=quantity).update(held=F("held") - quantity), product_id)
+    shelf.forget_after_commit()
 
 
 def sell(*, quantities: Mapping[int, int]) -> None:
-    """Turn what is held into what is sold."""
+    """Turn what is held into what is sold. What is free stays the same, and so does what the shop shows."""
     for product_id, quantity in _in_order(quantities):
         row = Product.objects.filter(pk=product_id, held__gte=quantity)
         _must(row.update(held=F("held") - quantity, on_hand=F("on_hand") - quantity), product_id)
@@ -53,12 +56,14 @@ def take(*, quantities: Mapping[int, int]) -> None:
         row = Product.objects.filter(pk=product_id, on_hand__gte=F("held") + quantity)
         if not row.update(on_hand=F("on_hand") - quantity):
             raise _out_of_stock(product_id, quantity)
+    shelf.forget_after_commit()
 
 
 def give_back(*, quantities: Mapping[int, int]) -> None:
     """Return sold pieces to the store: a paid order was refunded before it left."""
     for product_id, quantity in _in_order(quantities):
         _must(Product.objects.filter(pk=product_id).update(on_hand=F("on_hand") + quantity), product_id)
+    shelf.forget_after_commit()
 
 
 def adjust(*, product_id: int, by: int) -> None:
@@ -69,6 +74,7 @@ def adjust(*, product_id: int, by: int) -> None:
     row = Product.objects.filter(pk=product_id, on_hand__gte=F("held") - by)
     if not row.update(on_hand=F("on_hand") + by):
         raise _out_of_stock(product_id, -by)
+    shelf.forget_after_commit()
 
 
 def _in_order(quantities: Mapping[int, int]) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: ``python -m stack run | demo | services``; ``--help`` explains each."""
+"""The commands behind the Makefile: ``python -m stack run | demo | manage | services``; ``--help`` explains each."""
 
 import argparse
 import os
@@ -20,9 +20,10 @@ _INTERRUPTED = 130  # what a shell calls a program that Ctrl-C has ended
 
 _ENVIRONMENT = """\
 environment (or the file .env beside manage.py):
-  PORT            the web's port, default 8000; its neighbours are those of the others:
+  PORT            the site's port, default 8000; its neighbours are those of the others:
   SANDBOX_PORT    default PORT+1        POSTGRES_PORT   default PORT+2
-  VALKEY_PORT     default PORT+3
+  VALKEY_PORT     default PORT+3        WEB_PORT        default PORT+4
+  LIVE_PORT       default PORT+5
   DATABASE_URL    use this PostgreSQL instead of the embedded one
   BROKER_URL      use this broker (amqp:// or redis://); with
   REDIS_URL       this cache as well, no Valkey is started
@@ -58,6 +59,15 @@ def parser() -> argparse.ArgumentParser:
     play.add_argument("--list", action="store_true", help="list the stories and play none")
     play.add_argument("--keep", action="store_true", help="keep the data and logs, and say where")
     play.add_argument("--verbose", action="store_true", help="show what the processes print")
+
+    manage = commands.add_parser(
+        "manage",
+        help="run a management command on the system that `run` has started",
+        description="Runs manage.py with the settings and secrets of the system that `run` starts from here.",
+        usage="python -m stack manage [--var FOLDER] COMMAND [ARGUMENT …]",
+    )
+    manage.add_argument("--var", type=Path, metavar="FOLDER", help="data and logs (default: var)")
+    manage.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
 
     serve = commands.add_parser(
         "services",
@@ -125,6 +135,18 @@ def play(*, root: Path, only: str | None, listing: bool, keep: bool, verbose: bo
             raise
 
 
+def manage(*, root: Path, var: Path, words: Sequence[str]) -> int:
+    """Run a management command as the system of `var` would; returns its exit code.
+
+    :raises StackError: the environment contradicts itself, or nothing was ever started with this folder.
+    """
+    if not var.is_dir():
+        raise StackError(f"There is no {var}: start the system first (make run).")
+    env = plan.environment(root=root, env=os.environ)
+    wanted = plan.make(root=root, var=var.resolve(), env=env, chosen=ports.from_environment(env=env))
+    return _run_with(words=[sys.executable, str(root / "manage.py"), *words], urls=wanted.env)
+
+
 def serve(*, words: Sequence[str], keep_in: Path | None, real: bool) -> int:
     """Run a command with servers of its own; returns its exit code. :raises StackError: a server does not start."""
     if real:
@@ -175,6 +197,8 @@ def main(*, arguments: Sequence[str], root: Path = ROOT) -> int:
             return run(root=root, var=asked.var or root / "var", quiet=asked.quiet, check=asked.check)
         if asked.command == "demo":
             return play(root=root, only=asked.only, listing=asked.list, keep=asked.keep, verbose=asked.verbose)
+        if asked.command == "manage":
+            return manage(root=root, var=asked.var or root / "var", words=asked.words)
         return serve(words=asked.words, keep_in=asked.keep_in, real=asked.real)
     except StackError as problem:
         print(f"\n{problem}", file=sys.stderr)

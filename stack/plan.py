@@ -20,7 +20,8 @@ from stack.postgres import Postgres
 from stack.servers import is_given
 from stack.valkey import Valkey
 
-STOP_ORDER = ("beat", "web", "sandbox", "relay", "worker", "valkey", "postgres")
+STOP_ORDER = ("beat", "live", "front", "web", "sandbox", "relay", "worker", "valkey", "postgres")
+_FRONT = Path(__file__).with_name("front.py")
 _CHAPA_SECRETS = ("CHAPA_SECRET_KEY", "CHAPA_WEBHOOK_SECRET")
 
 
@@ -28,7 +29,8 @@ _CHAPA_SECRETS = ("CHAPA_SECRET_KEY", "CHAPA_WEBHOOK_SECRET")
 class Plan:
     """What will run. ``servers`` and ``services`` are in the order of their start."""
 
-    base_url: str  # where we ask: always the loopback's number
+    base_url: str  # where we ask: the web itself, by the loopback's number
+    site_url: str  # the same for a browser: the web and the streams at one address
     public_url: str  # what people and Chapa are told
     sandbox_url: str | None  # None: payments go to the server that CHAPA_BASE_URL names
     var: Path
@@ -64,7 +66,7 @@ def make(*, root: Path, var: Path, env: Mapping[str, str], chosen: Ports, durabl
     :raises DataUnusable: the secrets of ``var`` cannot be read.
     """
     base_url = f"http://127.0.0.1:{chosen.web}"
-    public_url = env.get("PUBLIC_BASE_URL", "").strip() or f"http://localhost:{chosen.web}"
+    public_url = env.get("PUBLIC_BASE_URL", "").strip() or f"http://localhost:{chosen.front}"
     sandbox_url = None if is_given(env, "CHAPA_BASE_URL") else f"http://127.0.0.1:{chosen.sandbox}"
     postgres = Postgres(home=var / "postgres", port=chosen.postgres, durable=durable)
     valkey = Valkey(home=var / "valkey", port=chosen.valkey, durable=durable)
@@ -85,9 +87,13 @@ def make(*, root: Path, var: Path, env: Mapping[str, str], chosen: Ports, durabl
         _refuse_missing_chapa_secrets(env)
     else:
         defaults |= {"CHAPA_BASE_URL": f"{sandbox_url}/v1", "CHAPA_CHECKOUT_HOSTS": urlsplit(sandbox_url).netloc}
+    if not _is_production(_completed(env, defaults)):
+        defaults["FINANCE_EMAILS"] = "finance@demo.nexus.example"  # one of the demo users hears how a day was closed
     # The ports are told as they are, whatever the environment says: a process may read them by these names.
     full = _completed(env, defaults) | {
-        "PORT": str(chosen.web),
+        "PORT": str(chosen.front),
+        "WEB_PORT": str(chosen.web),
+        "LIVE_PORT": str(chosen.live),
         "SANDBOX_PORT": str(chosen.sandbox),
         "POSTGRES_PORT": str(chosen.postgres),
         "VALKEY_PORT": str(chosen.valkey),
@@ -96,12 +102,15 @@ def make(*, root: Path, var: Path, env: Mapping[str, str], chosen: Ports, durabl
     services = [_sandbox(root=root, env=full, port=chosen.sandbox, base_url=base_url)] if sandbox_url else []
     services += [
         _web(root=root, env=full, port=chosen.web),
+        _python("live", "manage.py", "live", "--port", str(chosen.live), root=root, env=full, stop_seconds=12),
+        _front(root=root, env=full, chosen=chosen),
         _python("relay", "manage.py", "relay", root=root, env=full),
-        _worker(root=root, env=full, port=chosen.web),
+        _worker(root=root, env=full, port=chosen.front),
         _python("beat", "-m", "celery", "-A", "config", "beat", "--loglevel", "info", root=root, env=full),
     ]
     return Plan(
         base_url=base_url,
+        site_url=f"http://127.0.0.1:{chosen.front}",
         public_url=public_url,
         sandbox_url=sandbox_url,
         var=var,
@@ -111,7 +120,9 @@ def make(*, root: Path, var: Path, env: Mapping[str, str], chosen: Ports, durabl
         prepare=_python("prepare", "manage.py", "prepare", *_demo_data(full, var=var), root=root, env=full),
         services=tuple(services),
         ports=(
-            (chosen.web, "web", "PORT"),
+            (chosen.front, "front", "PORT"),
+            (chosen.web, "web", "WEB_PORT"),
+            (chosen.live, "live", "LIVE_PORT"),
             *([(chosen.sandbox, "sandbox", "SANDBOX_PORT")] if sandbox_url else []),
             *([(chosen.postgres, "postgres", "POSTGRES_PORT")] if wants_postgres else []),
             *([(chosen.valkey, "valkey", "VALKEY_PORT")] if wants_valkey else []),
@@ -121,9 +132,13 @@ def make(*, root: Path, var: Path, env: Mapping[str, str], chosen: Ports, durabl
 
 def _demo_data(env: Mapping[str, str], *, var: Path) -> tuple[str, ...]:
     """A catalogue and accounts to try things with, unless this is a production system on this machine."""
-    if env["DJANGO_SETTINGS_MODULE"].endswith(".production"):
+    if _is_production(env):
         return ()
     return ("--demo", "--people-file", str(var / "demo_users.json"))
+
+
+def _is_production(env: Mapping[str, str]) -> bool:
+    return env["DJANGO_SETTINGS_MODULE"].endswith(".production")
 
 
 def _completed(env: Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
@@ -165,6 +180,12 @@ def _web(*, root: Path, env: Mapping[str, str], port: int) -> ChildSpec:
     switches = ["--no-ws", "--no-access-log", "--respawn-failed-workers", "--respawn-interval", "0.5"]
     target = "config.wsgi:application"
     return _python("web", "-m", "granian", *words, *switches, target, root=root, env=env)
+
+
+def _front(*, root: Path, env: Mapping[str, str], chosen: Ports) -> ChildSpec:
+    """One address for the browser; what a proxy does in production."""
+    words = ["--port", str(chosen.front), "--web-port", str(chosen.web), "--live-port", str(chosen.live)]
+    return _python("front", "-I", str(_FRONT), *words, root=root, env=env)
 
 
 def _worker(*, root: Path, env: Mapping[str, str], port: int) -> ChildSpec:

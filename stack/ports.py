@@ -1,5 +1,6 @@
 """Which port each process listens on: one number to choose, the others are its neighbours."""
 
+import dataclasses
 import errno
 import random
 import socket
@@ -10,7 +11,7 @@ from stack.errors import PortBusy, StackError
 
 DEFAULT_PORT = 8000
 _HIGHEST = 65535
-_BLOCK = 4
+_BLOCK = 6
 # Below the range from which the system hands out ports to outgoing connections (Linux 32768, macOS 49152): one of
 # those could take a neighbour between our look and the server's start.
 _FREE_FROM, _FREE_TO = 20000, 32000
@@ -22,10 +23,12 @@ _claims: list[socket.socket] = []
 class Ports:
     """The ports of one system, all on loopback."""
 
-    web: int
+    front: int  # what people are told: one address, behind which web and live are
     sandbox: int
     postgres: int
     valkey: int
+    web: int
+    live: int
 
 
 def from_environment(*, env: Mapping[str, str]) -> Ports:
@@ -33,14 +36,16 @@ def from_environment(*, env: Mapping[str, str]) -> Ports:
 
     :raises StackError: a variable is no port number, or two processes would share one.
     """
-    web = whole_number(env, "PORT", DEFAULT_PORT, most=_HIGHEST)
+    front = whole_number(env, "PORT", DEFAULT_PORT, most=_HIGHEST)
     ports = Ports(
-        web=web,
-        sandbox=whole_number(env, "SANDBOX_PORT", web + 1, most=_HIGHEST),
-        postgres=whole_number(env, "POSTGRES_PORT", web + 2, most=_HIGHEST),
-        valkey=whole_number(env, "VALKEY_PORT", web + 3, most=_HIGHEST),
+        front=front,
+        sandbox=whole_number(env, "SANDBOX_PORT", front + 1, most=_HIGHEST),
+        postgres=whole_number(env, "POSTGRES_PORT", front + 2, most=_HIGHEST),
+        valkey=whole_number(env, "VALKEY_PORT", front + 3, most=_HIGHEST),
+        web=whole_number(env, "WEB_PORT", front + 4, most=_HIGHEST),
+        live=whole_number(env, "LIVE_PORT", front + 5, most=_HIGHEST),
     )
-    if len({ports.web, ports.sandbox, ports.postgres, ports.valkey}) < _BLOCK:
+    if len(set(dataclasses.astuple(ports))) < _BLOCK:
         raise StackError(f"Two processes would share a port: {ports}.")
     return ports
 
@@ -78,12 +83,12 @@ def refuse_busy(*, wanted: Iterable[tuple[int, str, str]]) -> None:
         return
     lines = [f"Port {port} is taken, and {who} needs it (change it by {variable}=…)." for port, who, variable in busy]
     elsewhere = free_block()
-    lines.append(f"Another program listens there, or another copy of this stack. Try: make run PORT={elsewhere.web}")
+    lines.append(f"Another program listens there, or another copy of this stack. Try: make run PORT={elsewhere.front}")
     raise PortBusy("\n".join(lines))
 
 
 def free_block() -> Ports:
-    """Four neighbouring free ports, for a system beside the one that a person runs. Nobody else gets the same four
+    """Six neighbouring free ports, for a system beside the one that a person runs. Nobody else gets the same six
     while this process lives, so they are still free when its servers start, and start again.
 
     :raises PortBusy: after many tries there were none.
@@ -93,7 +98,9 @@ def free_block() -> Ports:
         first = draw.randrange(_FREE_FROM, _FREE_TO, _BLOCK)
         # The claim comes first: even a look at a port takes it, for a moment, from the server that begins to listen.
         if _claim(first) and all(is_free(first + step) for step in range(_BLOCK)):
-            return Ports(web=first, sandbox=first + 1, postgres=first + 2, valkey=first + 3)
+            return Ports(
+                front=first, sandbox=first + 1, postgres=first + 2, valkey=first + 3, web=first + 4, live=first + 5
+            )
     raise PortBusy(f"There are no {_BLOCK} free neighbouring ports between {_FREE_FROM} and {_FREE_TO}.")
 
 

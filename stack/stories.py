@@ -8,6 +8,7 @@ import requests
 
 from stack.playground import Playground, Story
 from stack.shop import SECONDS, Clerk, Shopper, chapas_books, control, deliver, stock_of
+from stack.watching import the_page_is_told
 
 COPIES = 100
 
@@ -363,5 +364,11 @@ STORIES: Sequence[Story] = (
         title="A worker is killed in the middle of a settlement",
         play=a_worker_is_killed_while_settling,
         breaks=("worker",),
+    ),
+    Story(
+        number=12,
+        title="A page is told what happens, by a process that is killed",
+        play=the_page_is_told,
+        breaks=("live",),
     ),
 )

@@ -133,6 +133,7 @@ class System:
             return ", ".join([*absent, "web"])
         if not isinstance(said, dict) or status != http.HTTPStatus.OK:
             return ", ".join([*absent, f"web (it answers {status})"])
+        absent += [] if self._front_answers() else ["front"]
         absent += [str(name) for name in said.get("degraded") or []]
         ages = said.get("ages") or {}
         oldest = asked_at - self._since + 1  # a second's tolerance, for the database rounds
@@ -235,11 +236,18 @@ class System:
         return "\n".join(f"{name} printed last:\n{self._supervisor.tail(name=name)}" for name in known)
 
     def _sandbox_answers(self) -> bool:
-        try:
-            status, _ = _get(f"{self.plan.sandbox_url}/control/health")
-        except (OSError, http.client.HTTPException):
-            return False
-        return status == http.HTTPStatus.OK
+        return _answers(f"{self.plan.sandbox_url}/control/health")
+
+    def _front_answers(self) -> bool:
+        return _answers(f"{self.plan.site_url}/healthz/live")
+
+
+def _answers(url: str) -> bool:
+    try:
+        status, _ = _get(url)
+    except (OSError, http.client.HTTPException):
+        return False
+    return status == http.HTTPStatus.OK
 
 
 def _get(url: str) -> tuple[int, bytes]:

@@ -35,6 +35,7 @@ def text(*, plan: Plan, var: Path, durations: dict[str, float], terminal: Termin
         f"  curl {public}/api/v1/products/",
         f"  curl {public}/healthz/ready",
         f"  curl {plan.sandbox_url}/control/books" if plan.sandbox_url else f"  curl {public}/api/schema/",
+        "  make manage ARGS=verify_ledger",
         "",
         f"Ctrl-C stops everything; twice stops it in a hurry. The data stay in {var}/",
         "`make demo` plays the stories on a system of its own.",

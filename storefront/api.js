@@ -1,4 +1,4 @@
-// Speaks the public API about one order.
+// Speaks the public API: about one order, and about a forgotten password.
 
 /** No answer that is ours came back: no network, too slow, or a captive portal's page in its place. */
 export class Unreachable extends Error {}
@@ -35,7 +35,7 @@ async function call(method, path, { token, key, body, patience = READ_MS } = {})
     learnTime(response.headers.get("Date"));
     return {
       status: response.status,
-      body: response.status < 500 ? JSON.parse(text) : parsed(text),
+      body: response.status < 500 && response.status !== 204 ? JSON.parse(text) : parsed(text),
       retryAfter: seconds(response.headers.get("Retry-After")),
     };
   } catch (problem) {
@@ -75,3 +75,10 @@ export function orderApi({ number, token }) {
     hint: (txRef) => call("GET", `/api/v1/payments/chapa/callback/?trx_ref=${encodeURIComponent(txRef)}`),
   };
 }
+
+/** The calls about a forgotten password. */
+export const passwordApi = {
+  ask: (email) => call("POST", "/api/v1/auth/password/reset/", { body: JSON.stringify({ email }) }),
+  confirm: (token, password) =>
+    call("POST", "/api/v1/auth/password/reset/confirm/", { body: JSON.stringify({ token, password }) }),
+};

@@ -8,9 +8,12 @@ function attempt(action) {
   }
 }
 
-/** Small texts kept for one order. `put` says whether it was really kept. */
-export function keptFor(number) {
-  const name = (what) => `order.${number}.${what}`;
+/** Small texts kept for one order. */
+export const keptFor = (number) => keptIn(`order.${number}`);
+
+/** Small texts kept under one name. `put` says whether it was really kept. */
+export function keptIn(place) {
+  const name = (what) => `${place}.${what}`;
   return {
     get: (what) => attempt(() => sessionStorage.getItem(name(what))) ?? "",
     put: (what, value) => attempt(() => (sessionStorage.setItem(name(what), value), true)) ?? false,

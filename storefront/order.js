@@ -3,6 +3,7 @@
 import { Unreachable, now, orderApi } from "./api.js";
 import { chooseLanguage, chosenLanguage, keptFor } from "./kept.js";
 import { isPayable, isSettling, isWithoutPage, sceneOf } from "./scene.js";
+import { listener } from "./stream.js";
 import { byId, render, renderTime } from "./view.js";
 import { isLanguage } from "./words.js";
 
@@ -23,6 +24,7 @@ const kept = keptFor(number);
 const token = address.searchParams.get("token") || kept.get("token");
 const isToken = /^[\w-]+$/.test(token); // nothing else can be sent in a header, or is one of ours
 const api = orderApi({ number, token });
+const stream = listener({ tell: heard, changed: waitForNextLook });
 const hinted = new Set();
 
 /** What `render` shows. Times are this device's own, except in `order`, `attempts` and `seenAt`. */
@@ -49,6 +51,7 @@ let failures = 0;
 let pause = 0;
 let timer = 0;
 let looking = null;
+let news = 0; // how often the stream has told something
 
 // --- The beginning ---------------------------------------------------------------------------------------------------
 
@@ -85,7 +88,7 @@ function begin() {
   addEventListener("online", look);
   addEventListener("offline", () => show({ connection: "offline" }));
   addEventListener("focus", look);
-  document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : look()));
+  document.addEventListener("visibilitychange", () => (document.hidden ? rest() : look()));
   setInterval(tick, 1_000);
   look();
 }
@@ -96,6 +99,12 @@ function comeBack() {
   expectPayment(true);
   show({ paying: false, asking: null });
   look();
+}
+
+/** Nobody looks at the page. */
+function rest() {
+  clearTimeout(timer);
+  stream.close();
 }
 
 function expectPayment(justBack) {
@@ -110,18 +119,36 @@ function look() {
   clearTimeout(timer);
   looking ??= ask().finally(() => {
     looking = null;
-    if (!document.hidden && state.scene !== "notFound") timer = setTimeout(look, untilNextLook());
+    waitForNextLook();
   });
   return looking;
 }
 
+function waitForNextLook() {
+  clearTimeout(timer);
+  if (!looking && !document.hidden && state.scene !== "notFound") timer = setTimeout(look, untilNextLook());
+}
+
+/** The stream told how something stands now. */
+function heard(kind, data) {
+  if (!state.order) return;
+  news += 1;
+  if (kind === "order") return learn(data, state.attempts);
+  const others = state.attempts.filter((attempt) => attempt.id !== data.id);
+  const newestFirst = (one, other) => Date.parse(other.created_at) - Date.parse(one.created_at);
+  learn(state.order, [data, ...others].sort(newestFirst));
+}
+
 async function ask() {
+  const before = news;
   try {
     const [order, attempts] = await Promise.all([api.order(), api.attempts()]);
     const refusal = [order, attempts].find((answer) => answer.status !== 200);
     if (refusal) return refused(refusal);
     failures = pause = 0;
+    if (news !== before) return ask(); // what the stream told meanwhile may be newer than these answers
     learn(order.body, attempts.body.results);
+    if (!document.hidden && !isAtRest()) stream.follow(order.body.stream_url);
   } catch (problem) {
     if (!(problem instanceof Unreachable)) throw problem;
     failures += 1;
@@ -185,14 +212,19 @@ async function hint(txRef) {
 
 function untilNextLook() {
   if (failures) return Math.max(pause, BACKOFF_MS[Math.min(failures, BACKOFF_MS.length) - 1]);
+  if (stream.hears() && !state.asking) return CLOSED_MS; // in case that it is dead and does not know
   if (state.asking || state.confirming) {
     polls += 1;
     return polls <= 10 ? 1_000 : polls <= 20 ? 2_000 : polls <= 40 ? 5_000 : CALM_MS;
   }
+  return isAtRest() ? CLOSED_MS : CALM_MS;
+}
+
+/** Nothing is expected to happen soon. */
+function isAtRest() {
   const { order, attempts } = state;
-  const isAtRest = order?.status !== "awaiting_payment" && !isPayable(attempts[0]);
-  const isWhole = order?.status !== "paid" || attempts.some(isSettling);
-  return isAtRest && isWhole ? CLOSED_MS : CALM_MS;
+  const isOver = order?.status !== "awaiting_payment" && !isPayable(attempts[0]);
+  return isOver && (order?.status !== "paid" || attempts.some(isSettling));
 }
 
 function show(changes) {

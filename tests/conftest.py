@@ -11,12 +11,17 @@ from typing import Any
 import hypothesis
 import pytest
 import structlog
+from django.conf import settings
 from django.test import Client
 
 from orders.models import Order
 from payments.models import Payment
 from tests import factories
 from tests.gateways import FakeGateway
+from tests.graphql_client import GraphQL
+
+# Outermost, so that it sees what a client sees.
+settings.MIDDLEWARE = ["tests.documented.Middleware", *settings.MIDDLEWARE]
 
 # A slow machine is no finding; and what a run finds, the next one finds too, unless it is told to look further.
 hypothesis.settings.register_profile(
@@ -81,6 +86,11 @@ def _dashed(headers: dict[str, str]) -> dict[str, str]:
 @pytest.fixture
 def api() -> Api:
     return Api()
+
+
+@pytest.fixture
+def graphql() -> GraphQL:
+    return GraphQL()
 
 
 @pytest.fixture

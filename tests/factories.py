@@ -75,7 +75,9 @@ def order(
 
 def pending_payment(*, order: Order, gateway: PaymentGateway, at: datetime | None = None) -> Payment:
     """An attempt whose page is open at the gateway."""
-    return checkout.start(number=order.number, return_url="", once=None, gateway=gateway, at=at or now()).payment
+    return checkout.start(
+        number=order.number, return_url="", actor="guest", once=None, gateway=gateway, at=at or now()
+    ).payment
 
 
 def user(*, email: str = "", **fields: Any) -> User:

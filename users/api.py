@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any, cast
+from uuid import UUID
 
+from django.conf import settings
 from django.utils.timezone import now
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import IsAuthenticated
@@ -12,11 +14,21 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from core import client_address
+from core.openapi import refuses
+from core.paging import NewestFirst
 from core.permissions import Anyone
-from users import profile, registration, sessions
-from users.models import User
+from users import address_book, passwords, profile, recovery, registration, sessions
+from users.limits import TriedTooOften
+from users.models import Address, User, normalise_email
 from users.serializers import (
+    AddressIn,
+    AddressOut,
     CredentialsIn,
+    PasswordChangeIn,
+    PasswordResetConfirmIn,
+    PasswordResetIn,
+    PasswordResetOut,
     ProfileChangesIn,
     ProfileOut,
     RefreshIn,
@@ -40,45 +52,109 @@ class _Personal(APIView):
 
 
 class Register(_Personal):
+    limits = "register"
     authentication_classes = []
     permission_classes = [Anyone]
 
     @extend_schema(request=RegistrationIn, responses={201: ProfileOut}, summary="Open an account")
+    @refuses(registration.EmailTaken, passwords.WeakPassword)
     def post(self, request: Request) -> Response:
         user = registration.register(**_read(RegistrationIn(data=request.data)))
         return Response(ProfileOut(user).data, status=HTTPStatus.CREATED)
 
 
 class Token(_Personal):
+    limits = "sign_in"
     authentication_classes = []
     permission_classes = [Anyone]
 
+    def limit_callers(self, request: Request) -> dict[str, str]:
+        """The account that is tried, from wherever: guesses at one password may come from many addresses."""
+        email = request.data.get("email") if isinstance(request.data, dict) else None
+        return {"email": normalise_email(email)} if isinstance(email, str) else {}
+
     @extend_schema(request=CredentialsIn, responses={200: TokensOut}, summary="Sign in")
+    @refuses(sessions.InvalidCredentials)
     def post(self, request: Request) -> Response:
         return Response(TokensOut(sessions.sign_in(**_read(CredentialsIn(data=request.data)), at=now())).data)
 
 
 class TokenRefresh(_Personal):
+    limits = "session"
     authentication_classes = []
     permission_classes = [Anyone]
 
     @extend_schema(request=RefreshIn, responses={200: TokensOut}, summary="Change a refresh token for a new pair")
+    @refuses(sessions.InvalidRefreshToken)
     def post(self, request: Request) -> Response:
         given = _read(RefreshIn(data=request.data))
         return Response(TokensOut(sessions.refresh(token=given["refresh"])).data)
 
 
 class TokenRevoke(_Personal):
+    limits = "session"
     authentication_classes = []
     permission_classes = [Anyone]
 
     @extend_schema(request=RefreshIn, responses={204: None}, summary="Sign out: end a refresh token")
+    @refuses(sessions.InvalidRefreshToken)
     def post(self, request: Request) -> Response:
         sessions.revoke(token=_read(RefreshIn(data=request.data))["refresh"])
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
+class PasswordChange(_Personal):
+    limits = "account"
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(
+        request=PasswordChangeIn,
+        responses={200: TokensOut},
+        summary="Change one's password; every other session ends, and this one gets a new pair",
+    )
+    @refuses(passwords.WrongPassword, passwords.WeakPassword, TriedTooOften)
+    def post(self, request: Request) -> Response:
+        given = _read(PasswordChangeIn(data=request.data))
+        tokens = passwords.change(
+            user=cast("User", request.user), current=given["current_password"], new=given["new_password"], at=now()
+        )
+        return Response(TokensOut(tokens).data)
+
+
+class PasswordReset(_Personal):
+    limits = "session"
+    authentication_classes = []
+    permission_classes = [Anyone]
+
+    @extend_schema(
+        request=PasswordResetIn,
+        responses={202: PasswordResetOut},
+        summary="Have a link to a new password sent; the answer is the same whether there is such an account or not",
+    )
+    @refuses(TriedTooOften)
+    def post(self, request: Request) -> Response:
+        given = _read(PasswordResetIn(data=request.data))
+        recovery.ask(email=given["email"], network=client_address.of(request))
+        minutes = int(settings.PASSWORD_RESET_VALID.total_seconds()) // 60
+        return Response({"link_valid_minutes": minutes}, status=HTTPStatus.ACCEPTED)
+
+
+class PasswordResetConfirm(_Personal):
+    limits = "session"
+    authentication_classes = []
+    permission_classes = [Anyone]
+
+    @extend_schema(
+        request=PasswordResetConfirmIn, responses={204: None}, summary="Set a new password by a link's token"
+    )
+    @refuses(recovery.InvalidResetToken, passwords.WeakPassword)
+    def post(self, request: Request) -> Response:
+        recovery.confirm(**_read(PasswordResetConfirmIn(data=request.data)), at=now())
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
 class Me(_Personal):
+    limits = "account"
     permission_classes = [IsAuthenticated]
 
     @extend_schema(responses={200: ProfileOut}, summary="One's own profile")
@@ -89,3 +165,47 @@ class Me(_Personal):
     def patch(self, request: Request) -> Response:
         changes = _read(ProfileChangesIn(data=request.data))
         return Response(ProfileOut(profile.change(user=cast("User", request.user), changes=changes)).data)
+
+
+def _address(address: Address, request: Request) -> dict[str, Any]:
+    return dict(AddressOut(address, context={"language": cast("User", request.user).language}).data)
+
+
+class Addresses(_Personal):
+    limits = "account"
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(responses={200: AddressOut(many=True)}, summary="One's own addresses, the newest first")
+    def get(self, request: Request) -> Response:
+        pages = NewestFirst()
+        found = pages.paginate_queryset(address_book.of(cast("User", request.user)), request, view=self) or []
+        return pages.get_paginated_response([_address(each, request) for each in found])
+
+    @extend_schema(request=AddressIn, responses={201: AddressOut}, summary="Write down an address")
+    @refuses(address_book.TooManyAddresses)
+    def post(self, request: Request) -> Response:
+        address = address_book.add(user=cast("User", request.user), **_read(AddressIn(data=request.data)))
+        return Response(_address(address, request), status=HTTPStatus.CREATED)
+
+
+class AddressDetail(_Personal):
+    limits = "account"
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(responses={200: AddressOut}, summary="One of one's own addresses")
+    @refuses(address_book.AddressNotFound)
+    def get(self, request: Request, address_id: UUID) -> Response:
+        return Response(_address(address_book.find(user=cast("User", request.user), address_id=address_id), request))
+
+    @extend_schema(request=AddressIn(partial=True), responses={200: AddressOut}, summary="Change an address")
+    @refuses(address_book.AddressNotFound, address_book.DefaultAddressNeeded)
+    def patch(self, request: Request, address_id: UUID) -> Response:
+        changes = _read(AddressIn(data=request.data, partial=True))
+        address = address_book.change(user=cast("User", request.user), address_id=address_id, changes=changes)
+        return Response(_address(address, request))
+
+    @extend_schema(responses={204: None}, summary="Forget an address")
+    @refuses(address_book.AddressNotFound, address_book.DefaultAddressNeeded)
+    def delete(self, request: Request, address_id: UUID) -> Response:
+        address_book.remove(user=cast("User", request.user), address_id=address_id)
+        return Response(status=HTTPStatus.NO_CONTENT)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower, Now
+
+from users import regions
 
 
 class UserManager(BaseUserManager["User"]):
@@ -58,3 +61,52 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self) -> str:
         return self.first_name or self.email.split("@", 1)[0]
+
+
+class Address(models.Model):
+    """Where a person has things sent, as it is said in Ethiopia: the lower one reads, the fewer people need it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    recipient_name = models.CharField(max_length=200)
+    phone_number = models.CharField(max_length=13)
+    region = models.CharField(max_length=20, choices=regions.CHOICES)
+    city = models.CharField(max_length=100)
+    sub_city = models.CharField(max_length=100, blank=True)
+    woreda = models.CharField(max_length=100, blank=True)
+    kebele = models.CharField(max_length=100, blank=True)
+    house_number = models.CharField(max_length=40, blank=True)
+    landmark = models.CharField(max_length=300, blank=True, help_text="What it is near to: few houses have a number.")
+    is_default = models.BooleanField(default=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name_plural = "addresses"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user"], condition=models.Q(is_default=True), name="address_default_once_per_user"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(region__in=sorted(regions.REGIONS)), name="address_region_is_known"
+            ),
+        ]
+        indexes = [models.Index(fields=["user", "-created_at", "-id"], name="address_of_user")]
+
+    def __str__(self) -> str:
+        return f"{self.city} {self.pk}"
+
+
+class Attempt(models.Model):
+    """One try at what may not be tried at will (users.limits). `digest`: at what and by whom, as a keyed hash."""
+
+    digest = models.CharField(max_length=64)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["digest", "at"], name="attempt_of_somebody"),
+            models.Index(fields=["at"], name="attempt_oldest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.digest[:8]} {self.at:%Y-%m-%d %H:%M}"

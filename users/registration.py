@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import structlog
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
 from core import outbox
 from core.errors import DomainError
 from core.transactions import durable
+from users import passwords
 from users.models import User, normalise_email
 
 log = structlog.get_logger(__name__)
@@ -17,11 +16,6 @@ log = structlog.get_logger(__name__)
 
 class EmailTaken(DomainError):
     code, status, title = "email_taken", 409, "There is an account with this e-mail address."
-    storable = False
-
-
-class WeakPassword(DomainError):
-    code, status, title = "weak_password", 400, "Choose a password that is harder to guess; see `errors`."
     storable = False
 
 
@@ -46,16 +40,7 @@ def register(
         phone_number=phone_number,
         language=language,
     )
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        raise WeakPassword(
-            errors=[
-                {"field": "password", "code": broken.code or "invalid", "message": message}
-                for broken in error.error_list
-                for message in broken.messages
-            ]
-        ) from None
+    passwords.require_strong(password=password, user=user)
     user.set_password(password)  # slow on purpose, so before the transaction
     try:
         with durable("user.register"):

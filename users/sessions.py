@@ -58,9 +58,15 @@ def sign_in(*, email: str, password: str, at: datetime) -> Tokens:
     if not isinstance(user, User):
         log.info("user.sign_in_refused")
         raise InvalidCredentials
+    tokens = start(user=user, at=at)
+    log.info("user.signed_in", user_id=user.pk)
+    return tokens
+
+
+def start(*, user: User, at: datetime) -> Tokens:
+    """A pair of tokens for somebody who has given the account's password at `at`."""
     refresh = RefreshToken.for_user(user)
     refresh[SIGNED_IN_AT] = int(at.timestamp())
-    log.info("user.signed_in", user_id=user.pk)
     return Tokens(access=str(refresh.access_token), refresh=str(refresh))
 
 

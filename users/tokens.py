@@ -23,6 +23,8 @@ class BearerAuthentication(JWTAuthentication):
 class SignedInRecently(BasePermission):
     """Only for whoever gave the password a moment ago; stands after the class that says who may at all."""
 
+    refusals = (sessions.AuthenticationTooOld,)
+
     def has_permission(self, request: Any, view: Any) -> bool:  # noqa: ARG002 - DRF's signature
         claims = request.auth or {}
         sessions.require_recent(signed_in_at=claims.get(sessions.SIGNED_IN_AT), at=now())

@@ -7,5 +7,10 @@ urlpatterns = [
     path("auth/token/", api.Token.as_view()),
     path("auth/token/refresh/", api.TokenRefresh.as_view()),
     path("auth/token/revoke/", api.TokenRevoke.as_view()),
+    path("auth/password/change/", api.PasswordChange.as_view()),
+    path("auth/password/reset/", api.PasswordReset.as_view()),
+    path("auth/password/reset/confirm/", api.PasswordResetConfirm.as_view()),
     path("auth/me/", api.Me.as_view()),
+    path("auth/me/addresses/", api.Addresses.as_view()),
+    path("auth/me/addresses/<uuid:address_id>/", api.AddressDetail.as_view()),
 ]

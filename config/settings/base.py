@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from config import logs
+from config import deprecations, logs
 from config.settings.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -55,6 +55,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "core.request_id.RequestIdMiddleware",
+    "core.limits.RateLimitMiddleware",
+    "config.deprecations.DeprecationMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "core.problems.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -130,11 +132,40 @@ if _is_direct and DATABASE_DIRECT_URL:
     _direct = env.database("DATABASE_DIRECT_URL") if env.given("DATABASE_DIRECT_URL") else {}
     DATABASES["default"] |= _direct
 
+# --- Routes that will go ---------------------------------------------------------------------------------------------
+
+DEPRECATED_ROUTES = deprecations.ROUTES
+
 # --- Broker, cache --------------------------------------------------------------------------------------------------
 
 BROKER_URL = env.text("BROKER_URL")
 REDIS_URL = env.text("REDIS_URL")
+REDIS_TIMEOUT_MS = env.number("REDIS_TIMEOUT_MS", 100, least=1)
+"""What is not answered by then is done without Redis."""
+REDIS_KEY_PREFIX = env.text("REDIS_KEY_PREFIX", "nexus")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+
+# --- The catalogue --------------------------------------------------------------------------------------------------
+
+CATALOGUE_CACHE_SECONDS = env.number("CATALOGUE_CACHE_SECONDS", 30)
+"""How long an answer is kept at most; 0 keeps none. What changes it makes it worthless at once."""
+CATALOGUE_MAX_AGE_SECONDS = env.number("CATALOGUE_MAX_AGE_SECONDS", 5)
+CATALOGUE_STALE_SECONDS = env.number("CATALOGUE_STALE_SECONDS", 30)
+"""How long browsers and proxies may keep an answer, and for how much longer give it while they ask again."""
+
+# --- How often somebody may ask -------------------------------------------------------------------------------------
+
+RATE_LIMITS = env.limits(
+    "RATE_LIMITS",
+    "catalogue:ip=600/m,"
+    "register:ip=30/m,sign_in:ip=60/m,sign_in:email=10/m,session:ip=240/m,account:user=120/m,"
+    "read:ip=1200/m,read:user=300/m,read:token=300/m,"
+    "place:ip=120/m,place:user=30/m,pay:ip=120/m,pay:user=20/m,pay:token=20/m,"
+    "staff:user=600/m",
+)
+"""Name → its limits. An address stands for many: a mobile network puts thousands of customers behind a few."""
+TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", 0)
+"""How many proxies of our own stand in front, each of which adds to X-Forwarded-For."""
 
 # --- Who is asking --------------------------------------------------------------------------------------------------
 
@@ -158,16 +189,21 @@ SIMPLE_JWT = {
     "CHECK_USER_IS_ACTIVE": True,
     "UPDATE_LAST_LOGIN": False,
 }
+PASSWORD_RESET_VALID = env.minutes("PASSWORD_RESET_MINUTES", "30")
+RESETS_PER_ADDRESS = env.number("RESETS_PER_ADDRESS", 5, least=1)
+RESETS_PER_NETWORK = env.number("RESETS_PER_NETWORK", 60, least=1)
+PASSWORD_TRIES_PER_HOUR = env.number("PASSWORD_TRIES_PER_HOUR", 10, least=1)
 ORDER_TOKEN_KEY = env.text("ORDER_TOKEN_KEY")
 ORDER_TOKEN_DAYS = env.number("ORDER_TOKEN_DAYS", 90, least=1)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["users.tokens.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["core.permissions.Denied"],  # a view says who may; forgetting it opens nothing
+    "DEFAULT_THROTTLE_CLASSES": ["core.throttling.Limited"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["core.parsing.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "core.paging.NewestFirst",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "core.openapi.Schema",
     "EXCEPTION_HANDLER": "core.problems.handle",
     "COERCE_DECIMAL_TO_STRING": True,
     "DATETIME_FORMAT": "iso-8601",
@@ -186,12 +222,19 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "core.openapi.complete",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "OrderStatus": "orders.models.STATUSES",
         "PaymentStatus": "payments.models.payment.STATUSES",
         "Currency": "core.money.Currency",
     },
 }
+
+GRAPHQL_EXPLORER = False
+"""Whether GraphQL tells its schema and suggests names. A developer's machine does."""
 
 # --- Orders ---------------------------------------------------------------------------------------------------------
 
@@ -200,6 +243,17 @@ ORDER_HOLD_LIMIT = env.minutes("ORDER_HOLD_LIMIT_MINUTES", "120")
 ORDER_MAX_LINES = env.number("ORDER_MAX_LINES", 50, least=1)
 ORDER_MAX_QUANTITY = env.number("ORDER_MAX_QUANTITY", 999, least=1)
 ORDER_EXPIRY_SWEEP_SECONDS = env.number("ORDER_EXPIRY_SWEEP_SECONDS", 30, least=1)
+
+# --- Live updates ---------------------------------------------------------------------------------------------------
+
+LIVE_STREAMS = env.choice("LIVE_STREAMS", "true", among=("true", "false")) == "true"
+"""Whether there is a `live` process: without one, orders carry no `stream_url`, and pages look again by themselves."""
+STREAM_TICKET_SECONDS = env.number("STREAM_TICKET_SECONDS", 300, least=1)
+LIVE_MAX_STREAMS = env.number("LIVE_MAX_STREAMS", 2000, least=1)
+LIVE_MAX_STREAMS_EACH = env.number("LIVE_MAX_STREAMS_EACH", 10, least=1)
+"""Of one account, or of the holders of one order's token."""
+LIVE_DATABASE_THREADS = env.number("LIVE_DATABASE_THREADS", 4, least=1)
+LIVE_POLL_SECONDS = env.number("LIVE_POLL_SECONDS", 5, least=1)
 
 # --- Payments -------------------------------------------------------------------------------------------------------
 
@@ -257,6 +311,8 @@ NOTIFICATION_SWEEP_SECONDS = env.number("NOTIFICATION_SWEEP_SECONDS", 60, least=
 
 HEARTBEAT_SECONDS = env.number("HEARTBEAT_SECONDS", 30, least=1)
 OUTBOX_TOPICS = "config.topics.TOPICS"
+OUTBOX_WATCHED = "order_id"
+"""Whoever watches what this field of an event's payload names is told that it has changed."""
 OUTBOX_POLL_SECONDS = env.number("OUTBOX_POLL_SECONDS", 1, least=1)
 OUTBOX_KEEP_DAYS = env.number("OUTBOX_KEEP_DAYS", 14, least=1)
 IDEMPOTENCY_KEEP_HOURS = env.number("IDEMPOTENCY_KEEP_HOURS", 72, least=72)

@@ -32,6 +32,7 @@ from config.settings.base import *  # noqa: E402, F403 - the fallbacks must be i
 from config.settings.base import ENVIRONMENT, MAIL_DIR  # noqa: E402
 
 DEBUG = ENVIRONMENT.flag("DEBUG", default=False)
+GRAPHQL_EXPLORER = True
 if ENVIRONMENT.given("EMAIL_URL"):
     globals().update(ENVIRONMENT.mail("EMAIL_URL"))
 else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -9,6 +11,18 @@ from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+_LIMIT = re.compile(r"(?P<limit>[a-z_]+):(?P<by>[a-z_]+)=(?P<requests>[1-9]\d{0,6})/(?P<period>[smhd])", re.ASCII)
+_PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """`requests` in `seconds`, for each caller of the kind `by` (`ip`, `user`, and what an endpoint names besides)."""
+
+    by: str
+    requests: int
+    seconds: int
 
 
 class Environment:
@@ -84,6 +98,20 @@ class Environment:
         except (InvalidOperation, ValueError):
             self.problems.append(f"{name} is not a list of amounts such as ETB=10000,USD=200")
             return {}
+
+    def limits(self, name: str, default: str) -> dict[str, tuple[Rate, ...]]:
+        """Limits by name, written `place:ip=120/m,place:user=30/m` (`s`, `m`, `h`, `d`); `off` is none at all."""
+        found: dict[str, tuple[Rate, ...]] = {}
+        for word in self.words(name, default):
+            if word == "off":
+                continue
+            written = _LIMIT.fullmatch(word)
+            if written is None:
+                self.problems.append(f"{name} is not a list of limits such as place:ip=120/m,place:user=30/m")
+                return {}
+            rate = Rate(by=written["by"], requests=int(written["requests"]), seconds=_PERIODS[written["period"]])
+            found[written["limit"]] = (*found.get(written["limit"], ()), rate)
+        return found
 
     def flag(self, name: str, *, default: bool) -> bool:
         raw = self.text(name, "true" if default else "false").lower()

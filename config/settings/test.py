@@ -44,6 +44,8 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+RATE_LIMITS = {}  # tests of limits set their own
+CATALOGUE_CACHE_SECONDS = 0  # what one test was shown is nothing to the next; tests of the cache switch it on
 INVARIANTS_PARAMETERS["may_forget"] = True  # the tests' servers run with fsync off
 STATIC_ROOT = None  # found where they lie
 WHITENOISE_USE_FINDERS = True

@@ -1,4 +1,4 @@
-"""Draws the reference documents from the code: every refusal with its code, every flow with its moves.
+"""Draws the reference documents from the code: every refusal with its code, every flow with its moves, the schema.
 
 Nothing is written by hand that the code already says, so nothing in them can be out of date for longer than it takes
 to run a test.
@@ -17,6 +17,8 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import OpenApiYamlRenderer
 
 from core.errors import DomainError
 from core.flow import Flow
@@ -150,5 +152,22 @@ def _draw(flow: Flow[Any], module: str) -> str:
     )
 
 
+# --- The GraphQL schema -----------------------------------------------------------------------------------------------
+
+
+def graphql_schema(*, modules: Mapping[str, ModuleType]) -> str:
+    """docs/schema.graphql"""
+    note = "# Written by `make docs` from the code. Changes made here are lost.\n\n"
+    return f"{note}{modules['config.schema'].schema.as_str()}\n"
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def openapi() -> str:
+    """The API's document, as `/api/schema/` serves it."""
+    generator: Any = SchemaGenerator  # drf-spectacular has no types
+    renderer: Any = OpenApiYamlRenderer
+    rendered: bytes = renderer().render(generator().get_schema(request=None, public=True))
+    return rendered.decode()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.template.loader import render_to_string
 
 from core.admin import ReadOnlyAdmin, ReadOnlyInline
+from payments import day_report
 from payments.models import DayClose, JournalEntry, JournalLine
 
 
@@ -28,3 +30,12 @@ class JournalEntryAdmin(ReadOnlyAdmin):
 class DayCloseAdmin(ReadOnlyAdmin):
     list_display = ("day", "closed_at", "closed_by")
     date_hierarchy = "day"
+    exclude = ("figures",)
+    readonly_fields = ("report",)
+
+    @admin.display(description="report")
+    def report(self, closed: DayClose) -> str:
+        """What finance gets by mail, as tables."""
+        return render_to_string(
+            "payments/admin_day_report.html", {"sheets": day_report.sheets(closed=closed, language="en")}
+        )

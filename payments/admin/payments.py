@@ -15,7 +15,7 @@ from core import outbox
 from core.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, decision
 from core.money import CENT, Money
 from core.transactions import durable
-from payments import refunds
+from payments import refunds, repayments
 from payments.flow import SETTLED
 from payments.models import Payment, PaymentHistory, WebhookEvent
 
@@ -32,9 +32,19 @@ class RefundForm(ReasonForm):
     )
 
 
+def _what_is_left(payment: Payment) -> str:
+    captured = payment.captured
+    if captured is None:
+        return f"order {payment.order.number}; no money arrived"
+    return (
+        f"order {payment.order.number}; {captured} arrived, "
+        f"{repayments.refundable(payment=payment)} of it can still be given back"
+    )
+
+
 class HistoryInline(ReadOnlyInline):
     model = PaymentHistory
-    fields = ("at", "from_status", "to_status", "reason", "gateway_said", "request_id")
+    fields = ("at", "from_status", "to_status", "actor", "reason", "gateway_said", "request_id")
 
 
 @admin.register(Payment)
@@ -58,12 +68,10 @@ class PaymentAdmin(ReadOnlyAdmin):
                 outbox.record(topic="payment.hinted", tx_ref=payment.tx_ref)
                 for payment in chosen.exclude(status__in=SETTLED)
             ]
-        self.message_user(
-            request, f"{len(asked)} payments are being asked about; reload in a moment.", messages.SUCCESS
-        )
+        self.message_user(request, f"Payments being asked about: {len(asked)}. Reload in a moment.", messages.SUCCESS)
 
     @admin.action(description="Refund the chosen payments", permissions=["refund"])
-    @decision(RefundForm, title="Refund", done="the refund is asked for")
+    @decision(RefundForm, title="Refund", done="the refund is asked for", about=_what_is_left)
     def give_back(self, request: HttpRequest, payment: Payment, given: dict[str, Any]) -> None:
         amount = given["amount"]
         refunds.request(

@@ -121,10 +121,10 @@ class Payment(models.Model):
     def is_open(self) -> bool:
         return self.state in OPEN
 
-    def move_to(self, target: PaymentStatus, *, at: datetime, reason: str = "") -> None:
+    def move_to(self, target: PaymentStatus, *, at: datetime, actor: str = "system", reason: str = "") -> None:
         """Change the status and save the whole row, write the history, tell the outbox: the only way a payment moves.
 
-        Call it under the order's lock.
+        Call it under the order's lock. `actor` is who caused it, as in an order's history.
 
         :raises IllegalMove: where the flow has no such move.
         """
@@ -140,6 +140,7 @@ class Payment(models.Model):
             from_status=source,
             to_status=target,
             at=at,
+            actor=actor,
             reason=reason[:300],
             gateway_said=self.gateway_said,
             request_id=outbox.current_request_id(),
@@ -149,12 +150,15 @@ class Payment(models.Model):
 
 
 class PaymentHistory(models.Model):
-    """One move of one attempt: from where, to where, when, why, and what the gateway had said."""
+    """One move of one attempt: from where, to where, when, by whom, why, and what the gateway had said."""
 
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="history")
     from_status = models.CharField(max_length=20, blank=True)
     to_status = models.CharField(max_length=20)
     at = models.DateTimeField()
+    actor = models.CharField(
+        max_length=40, blank=True, db_default="", help_text="Who caused it; empty where that was not written down yet."
+    )
     reason = models.CharField(max_length=300, blank=True)
     gateway_said = models.CharField(max_length=40, blank=True)
     request_id = models.CharField(max_length=64, blank=True)

@@ -137,6 +137,7 @@ class Discrepancy(models.Model):
         ]
         indexes = [
             models.Index(fields=["opened_at"], condition=models.Q(status="open"), name="discrepancy_open"),
+            models.Index(fields=["subject"], name="discrepancy_subject"),
             models.Index(fields=["payment"], name="discrepancy_payment", condition=models.Q(payment__isnull=False)),
         ]
         triggers = enforce(DISCREPANCY_FLOW)

@@ -16,13 +16,13 @@ from tests.architecture.source_tree import APPS, ROOT, Module, kept_files, modul
 
 USE_CASES = {
     "core": {"outbox", "idempotency", "pruning"},
-    "users": {"registration", "sessions", "profile", "abuse"},
+    "users": {"registration", "sessions", "profile", "passwords", "recovery", "limits", "address_book", "abuse"},
     "products": {"stock"},
-    "orders": {"placement", "lifecycle", "access"},
+    "orders": {"placement", "lifecycle", "access", "tickets"},
     "payments": {
         "attempts", "bookings", "checkout", "closing", "comparison", "day_report", "discrepancies", "inquiry", "ledger",
         "listing", "matching", "nightly", "payouts", "proving", "reconciliation", "refunds", "replay", "resolutions",
-        "schedule", "settled", "settlement", "statement_rows", "statements", "webhooks",
+        "schedule", "settled", "settlement", "statement_rows", "statements", "timeline", "webhooks",
     },
     "notifications": {"dispatch", "delivery"},
 }  # fmt: skip

@@ -32,6 +32,7 @@ def shop(live_server: Any, transactional_db: None, settings: Any) -> Iterator[Sh
     )
     with nothing_underway_at_the_end(), relay_and_worker(), running:
         settings.PUBLIC_BASE_URL = live_server.url
+        settings.LIVE_STREAMS = False  # the page looks by itself; test_stream.py is about the other way
         settings.CHAPA_BASE_URL = f"{running.url}/v1"
         settings.CHAPA_CHECKOUT_HOSTS = [urlsplit(running.url).netloc]
         running.control.switch(return_redirect="303")

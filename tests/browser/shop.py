@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.signals import request_finished, request_started
 from django.db import connections
 from playwright.sync_api import ConsoleMessage, Page, expect
 
 from config.celery import app
 from config.topics import TOPICS
+from core.doorbell import Doorbell
+from core.management.commands.relay import watched
 from core.relay import Relay
 from orders import access
 from orders.models import Order
@@ -68,7 +71,9 @@ def relay_and_worker() -> Iterator[None]:
         for topic, tasks in TOPICS.items()
     }
     worker = OwnWorker()
-    relay = Relay(topics=money, publisher=worker)
+    doorbell = Doorbell(url=settings.REDIS_URL)
+    doorbell.start()
+    relay = Relay(topics=money, publisher=worker, on_published=lambda events: doorbell.ring(keys=watched(events)))
     stop = threading.Event()
     relaying = threading.Thread(target=_relay_until, args=(stop, relay), name="relay")
     working = threading.Thread(target=worker.work, name="worker")
@@ -81,6 +86,7 @@ def relay_and_worker() -> Iterator[None]:
         relaying.join(timeout=JOIN_SECONDS)
         worker.waiting.put(None)
         working.join(timeout=JOIN_SECONDS)
+        doorbell.stop()
     assert not worker.problems
     assert not relaying.is_alive()
     assert not working.is_alive()

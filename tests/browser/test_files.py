@@ -13,29 +13,39 @@ from django.test import Client
 
 FOLDER = Path(settings.STOREFRONT_DIR)
 PAGE = "/order/K7M2-9QXD/"
+PAGES = {"order.html": PAGE, "password.html": "/account/password/"}
 A_PHONE_LOADS_AT_MOST = 20 * 1024
 FILES = sorted(FOLDER.iterdir())
 
 
+@pytest.fixture(params=PAGES.values(), ids=PAGES)
+def address(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def page() -> Any:
-    return Client().get(PAGE)
+def page(address: str) -> Any:
+    return Client().get(address)
 
 
 def addresses(page: Any) -> list[str]:
     return re.findall(r'(?:href|src)="(/[^"]+)"', page.content.decode())
 
 
-def test_everything_together_is_small_on_the_wire(page: Any) -> None:
+def test_everything_together_is_small_on_the_wire(page: Any, address: str) -> None:
     client = Client(headers={"Accept-Encoding": "gzip"})
-    answers = [client.get(address) for address in {PAGE, *addresses(page)}]
+    answers = [client.get(each) for each in {address, *addresses(page)}]
     assert all(answer.headers["Content-Encoding"] == "gzip" for answer in answers)
     assert sum(len(answer.content) for answer in answers) < A_PHONE_LOADS_AT_MOST
 
 
-def test_every_file_is_named_by_the_page_and_served_as_what_it_is(page: Any) -> None:
+def test_every_file_is_named_by_a_page() -> None:
+    named = {Path(each).name for page in PAGES.values() for each in addresses(Client().get(page))}
+    assert named | set(PAGES) == {file.name for file in FILES}
+
+
+def test_every_file_is_served_as_what_it_is(page: Any) -> None:
     named = {Path(address).name: Client().get(address) for address in addresses(page)}
-    assert set(named) == {file.name for file in FILES} - {"order.html"}
     for name, answer in named.items():
         assert answer.content == (FOLDER / name).read_bytes()
         kind = "text/css" if name.endswith(".css") else "text/javascript"
@@ -44,7 +54,7 @@ def test_every_file_is_named_by_the_page_and_served_as_what_it_is(page: Any) -> 
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_an_old_release_is_answered_but_never_kept(page: Any) -> None:
+def test_an_old_release_is_answered_but_never_kept() -> None:
     answer = Client().get("/order/assets/0123456789abcdef/order.js")
     assert answer.content == (FOLDER / "order.js").read_bytes()
     assert answer.headers["Cache-Control"] == "no-store"
@@ -55,11 +65,11 @@ def test_nothing_else_is_served(name: str, problem: Any) -> None:
     problem(Client().get(f"/order/assets/0123456789abcdef/{name}"), status=404, code="not_found")
 
 
-def test_the_page_is_asked_about_each_time_and_sent_once(page: Any) -> None:
+def test_the_page_is_asked_about_each_time_and_sent_once(page: Any, address: str) -> None:
     assert page.headers["Cache-Control"] == "no-cache"
-    again = Client().get(PAGE, headers={"If-None-Match": page.headers["ETag"]})
+    again = Client().get(address, headers={"If-None-Match": page.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
-    zipped = Client().get(PAGE, headers={"Accept-Encoding": "gzip"})
+    zipped = Client().get(address, headers={"Accept-Encoding": "gzip"})
     assert gzip.decompress(zipped.content) == page.content
     assert "Accept-Encoding" in zipped.headers["Vary"]
 
@@ -89,6 +99,6 @@ def test_no_file_names_another_site_or_makes_markup_of_text(file: Path) -> None:
     assert "parseFloat" not in text
 
 
-def test_only_reading_is_answered(problem: Any) -> None:
-    problem(Client().post(PAGE), status=405, code="method_not_allowed")
+def test_only_reading_is_answered(problem: Any, address: str) -> None:
+    problem(Client().post(address), status=405, code="method_not_allowed")
     problem(Client().post("/order/assets/0123456789abcdef/order.js"), status=405, code="method_not_allowed")

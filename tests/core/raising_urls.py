@@ -15,8 +15,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config.urls import handler400, handler403, handler404, handler500, urlpatterns
+from core.limits import TooManyRequests
 from core.permissions import Anyone
-from core.problems import NotAllowed, TooManyRequests, only
+from core.problems import NotAllowed, only
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 

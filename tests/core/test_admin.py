@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import date, timedelta
+import re
+from datetime import timedelta
 
 import pytest
 from django.contrib import admin
@@ -17,10 +18,10 @@ from rest_framework_simplejwt.tokens import RefreshToken
 
 from core import health, outbox
 from core.admin import ReadOnlyAdmin
-from core.models import IdempotencyKey, Redelivery
+from core.models import IdempotencyKey, InvariantCheck, Redelivery
 from notifications import dispatch
-from payments import discrepancies, matching
-from payments.models import DayClose, DiscrepancyKind, ReconciliationRun, WebhookEvent
+from payments import closing, discrepancies, matching
+from payments.models import DiscrepancyKind, ReconciliationRun, WebhookEvent
 from tests import factories
 from tests.notifications import stories
 from tests.payments import files
@@ -41,6 +42,7 @@ def staff(payment) -> Client:
         owner="o", key="k", defaults={"fingerprint": "f", "status": 201, "body": b"secret-body"}
     )
     Redelivery.objects.create(task_id="t", task="payments.settle", deaths=5, payload={"tx_ref": "nx-1"})
+    InvariantCheck.objects.create(broken=["INV3", "INV9"], milliseconds=12)
     Group.objects.create(name="support")
     health.beat(name="relay")
     RefreshToken.for_user(factories.user()).blacklist()
@@ -59,7 +61,7 @@ def staff(payment) -> Client:
     files.chapa(f"{refund.payment.gateway_reference},900.00,1.00,,PO-1,ETB", "AP2,never,0,,,ETB")
     files.bank("PO-1,=1+1,,899.00")
     matching.run(since=files.today(), until=files.today(), actor="staff:1", at=now())
-    DayClose.objects.create(day=date(2026, 11, 20), closed_at=now(), closed_by="staff:1", figures={})
+    closing.close(day=files.today() - timedelta(days=1), actor="staff:1", at=now())
     order = factories.order()
     with transaction.atomic():
         event = outbox.record(topic="order.expired", order_id=order.pk, number=order.number)
@@ -151,3 +153,17 @@ def test_who_is_not_staff_sees_nothing():
         answer = client.get(page(model, "changelist"))
         assert answer.status_code == 302
         assert answer.headers["Location"].startswith("/admin/login/")
+
+
+CHECKS = "/admin/core/invariantcheck/"
+
+
+def test_the_hourly_checks_say_what_they_found(staff):
+    InvariantCheck.objects.create(broken=[], milliseconds=9)
+
+    found = {
+        which: re.findall(r'class="field-result">([^<]+)<', staff.get(CHECKS, {"found": which}).content.decode())
+        for which in ("", "broken", "nothing")
+    }
+
+    assert found == {"": ["all hold", "broken: INV3, INV9"], "broken": ["broken: INV3, INV9"], "nothing": ["all hold"]}

@@ -48,7 +48,7 @@ def test_a_whole_system_is_ok(ready):
     assert answer.status_code == 200
     document = answer.json()
     assert (document["status"], document["database"], document["degraded"]) == ("ok", "ok", [])
-    assert set(document["ages"]) == {"broker", "relay", "beat", "worker"}
+    assert set(document["ages"]) == {"broker", "relay", "beat", "worker", "live"}
     assert document["outbox"] == {"waiting": 0, "oldest_seconds": 0.0}
     assert answer.headers["Cache-Control"] == "no-store"
 

@@ -15,11 +15,13 @@ from django.utils.timezone import now
 from notifications.models import Notification
 from payments import closing, matching, nightly, providers
 from payments.models import Payment, StatementLine
-from tests.crash.play import LEAD, STAFF, Play, token_of
+from tests.crash.play import LEAD, PASSWORD, STAFF, Play, token_of
 from tests.payments import files
+from users import recovery
+from users.models import User
 
 Journey = Callable[[Play], None]
-ACCEPTED: Final = 202
+ACCEPTED, UNAUTHORISED = 202, 401
 
 
 def notices(rng: Random) -> dict[str, Any]:
@@ -46,13 +48,53 @@ def account(play: Play) -> None:
     changed = play.post("refresh", "/auth/token/refresh/", {"refresh": tokens["refresh"]})
     # Where the answer was lost the old token is used up: one signs in again.
     last = changed["body"].get("refresh") or tokens["refresh"]
+    play.once("addresses", lambda: _addresses(play, bearer))
     play.post("revoke", "/auth/token/revoke/", {"refresh": last})
     play.works()
     play.sweeps()
 
 
+def _addresses(play: Play, bearer: dict[str, str]) -> int:
+    """Two places, of which the first is changed and the other forgotten again; as many as there are in the end."""
+    place = {"recipient_name": "Abebech", "phone_number": "0911234567", "region": "oromia", "city": "Adama"}
+    there = "/auth/me/addresses/"
+    for _ in range(2):
+        play.send("POST", there, place, **bearer)
+    for address in play.send("GET", there, **bearer)["body"]["results"]:
+        if address["is_default"]:
+            play.send("PATCH", f"{there}{address['id']}/", {"landmark": "the old bridge"}, **bearer)
+        else:
+            play.send("DELETE", f"{there}{address['id']}/", **bearer)
+    return len(play.send("GET", there, **bearer)["body"]["results"])
+
+
 def person_of(person: dict[str, str]) -> dict[str, str]:
     return {"email": person["email"], "password": person["password"]}
+
+
+def forgotten(play: Play) -> None:
+    """Somebody forgets the password, sets another by the mail's link, and later changes that one."""
+    email = f"kebede{play.rng.randrange(1000)}@gmail.com"
+    play.post("register", "/auth/register/", {"email": email, "password": "a-phrase-to-be-forgotten-1"})
+    play.post("ask", "/auth/password/reset/", {"email": email})
+    play.post("ask in vain", "/auth/password/reset/", {"email": "nobody@gmail.com"})
+    play.works()
+    token = recovery.token_for(user=User.objects.get(email=email), since=now())
+    play.post("reset", "/auth/password/reset/confirm/", {"token": token, "password": PASSWORD})
+    play.once("change", lambda: _change_password(play, email))
+    play.works()
+    play.later("a day", 1500)
+    play.sweeps()
+
+
+def _change_password(play: Play, email: str) -> str:
+    """Whoever is told that the old one is wrong has changed it before, and did not hear the answer."""
+    old = {"email": email, "password": PASSWORD}
+    if play.send("POST", "/auth/token/", old)["status"] == UNAUTHORISED:
+        return "done"
+    body = {"current_password": PASSWORD, "new_password": "a-phrase-to-remember-2"}
+    play.send("POST", "/auth/password/change/", body, **play.sign_in(email))
+    return "done"
 
 
 def first_start(play: Play) -> None:
@@ -468,8 +510,8 @@ def nights(play: Play) -> None:
 JOURNEYS: Final[dict[str, Journey]] = {
     journey.__name__: journey
     for journey in (
-        account, first_start, refused, orphan, paid, called_back, cancelled, expired, staff, failed, answer_lost,
-        unsteady, lied_to, refunded, asked_about, decided, resolved, taken_back,
+        account, forgotten, first_start, refused, orphan, paid, called_back, cancelled, expired, staff, failed,
+        answer_lost, unsteady, lied_to, refunded, asked_about, decided, resolved, taken_back,
         statements, nights, listed, closed_day,
     )
 }  # fmt: skip

@@ -18,6 +18,7 @@ from config.topics import TOPICS
 from config.wsgi import application
 from core.relay import Relay
 from payments import providers
+from payments.chapa.breaker import Breaker
 from payments.chapa.deadline import Clock
 from payments.chapa.resilience import Resilience
 from tests.crash import ageing
@@ -118,6 +119,8 @@ def configure(life: Life) -> None:
 
 
 def let_pass(minutes: int) -> None:
-    """Time passes in the database."""
+    """Time passes in the database, and for the breaker: minutes after it opened it lets somebody ask again."""
     if minutes:
+        if providers._shared is not None:
+            providers._shared.breaker = Breaker(clock=providers._shared.clock)
         ageing.pass_in_the_database(timedelta(minutes=minutes))

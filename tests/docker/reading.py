@@ -20,7 +20,7 @@ READERS = {name for name in vars(Environment) if not name.startswith("_")} - {"r
 """The methods that read a variable."""
 NEED_NOTHING = {"given", "flag"}
 """Those of them that do not complain where it is missing."""
-PROCESSES = ("web", "relay", "worker", "beat", "migrate")
+PROCESSES = ("web", "live", "relay", "worker", "beat", "migrate")
 _INTERPOLATION = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)(?::(?P<how>[-?])(?P<value>[^}]*))?\}")
 
 

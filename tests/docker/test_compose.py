@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from config.celery import app
+from orders import tickets
+from payments.live.server import GRACE_SECONDS
 from stack import ports
 from tests.docker import reading
 
@@ -22,6 +24,7 @@ SERVICES: dict[str, Any] = reading.compose()["services"]
 EXAMPLE = reading.ROOT / ".env.example"
 DEV = reading.DOCKER / "dev.env"
 SERVERS = {"postgres", "rabbitmq", "redis"}
+GATEWAY = "gateway"
 FOR_DEVELOPMENT = {"mail", "catalogue", "sandbox", "sandbox-for-web", "sandbox-for-worker"}
 
 
@@ -65,7 +68,7 @@ def published(service: str) -> list[str]:
 
 
 def test_the_system_is_all_there() -> None:
-    assert set(SERVICES) == {*reading.PROCESSES, *SERVERS, *FOR_DEVELOPMENT}
+    assert set(SERVICES) == {*reading.PROCESSES, *SERVERS, GATEWAY, *FOR_DEVELOPMENT}
     assert {name for name, service in SERVICES.items() if service.get("profiles") == ["dev"]} == FOR_DEVELOPMENT
 
 
@@ -163,7 +166,9 @@ def test_the_servers_default_ports_are_the_ones_asked_for() -> None:
 
 def test_the_ports_are_those_of_make_run_and_on_the_loopback_alone() -> None:
     usual = ports.from_environment(env={})
-    assert published("web") == [f"127.0.0.1:{usual.web}:8000"]
+    assert published(GATEWAY) == [f"127.0.0.1:{usual.front}:8000"]
+    for behind in ("web", "live"):
+        assert published(behind) == [], f"{behind} is reached through the gateway"
     assert published("sandbox") == [f"127.0.0.1:{usual.sandbox}:8001"]
     for service in SERVICES:
         assert all(text.startswith("127.0.0.1:") for text in published(service)), service
@@ -192,6 +197,26 @@ def test_every_server_has_a_health_check() -> None:
     for server in SERVERS:
         assert SERVICES[server]["healthcheck"]["test"][0] == "CMD"
     assert SERVICES["web"]["healthcheck"]["test"][1:] == ["python", "/app/docker/healthcheck.py"]
+    port = SERVICES["live"]["environment"]["LIVE_PORT"]
+    assert SERVICES["live"]["healthcheck"]["test"][1:] == ["python", "/app/docker/healthcheck.py", port]
+
+
+def test_the_gateway_hands_streams_to_live_and_the_rest_to_the_web() -> None:
+    text = (reading.DOCKER / "gateway.conf").read_text(encoding="utf-8")
+    pattern = re.search(r"location ~ (\S+) \{\s+set \$live http://live:(\d+);", text)
+    assert pattern is not None
+    assert re.search(r"location / \{\s+set \$web http://web:(\d+);", text)[1] == SERVICES["web"]["environment"]["PORT"]  # type: ignore[index]
+    assert pattern[2] == SERVICES["live"]["environment"]["LIVE_PORT"]
+    assert re.search(pattern[1], tickets.STREAM_PATH.format(number="K7M2-9QXD"))
+    for other in ("/api/v1/orders/", "/api/v1/orders/K7M2-9QXD/", "/api/v1/orders/K7M2-9QXD/payments/", "/order/x/"):
+        assert not re.search(pattern[1], other)
+    mounted, _, _ = SERVICES[GATEWAY]["volumes"][0].partition(":")
+    assert (reading.DOCKER / mounted).is_file()
+
+
+def test_streams_are_given_the_time_to_end() -> None:
+    grace = reading.seconds(SERVICES["live"]["stop_grace_period"])
+    assert grace > GRACE_SECONDS
 
 
 def test_a_task_is_given_the_time_that_it_may_take_before_its_worker_is_killed() -> None:
@@ -217,8 +242,8 @@ def test_no_process_may_write_or_gain_rights() -> None:
 
 def test_only_who_speaks_to_the_world_has_a_way_out() -> None:
     assert reading.compose()["networks"]["inside"] == {"internal": True}
-    for service in {*reading.PROCESSES, *SERVERS}:
-        wanted = ["inside", "outside"] if service in {"web", "worker"} else ["inside"]
+    for service in {*reading.PROCESSES, *SERVERS, GATEWAY}:
+        wanted = ["inside", "outside"] if service in {"web", "worker", GATEWAY} else ["inside"]
         assert SERVICES[service]["networks"] == wanted, service
 
 
@@ -239,8 +264,9 @@ def test_all_processes_together_leave_connections_free() -> None:
     web = SERVICES["web"]["environment"]
     threads = int(reading.interpolate(web["WEB_WORKERS"], {})) * int(reading.interpolate(web["WEB_THREADS"], {}))
     children = int(reading.interpolate(SERVICES["worker"]["environment"]["WORKER_PROCESSES"], {}))
+    live = next(int(str(v.default)) for v in reading.settings_variables() if v.name == "LIVE_DATABASE_THREADS")
     relay, beat, migrate = 2, 2, 1
-    assert 2 * (threads + children + 1 + relay + beat) + migrate <= limit - 10
+    assert 2 * (threads + live + children + 1 + relay + beat) + migrate <= limit - 10
 
 
 def test_the_sandbox_and_its_callers_share_their_secrets_and_their_address() -> None:

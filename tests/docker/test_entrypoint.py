@@ -72,7 +72,7 @@ def planned(name: str, tmp_path: Path) -> list[str]:
         root=reading.ROOT,
         var=tmp_path / "var",
         env={},
-        chosen=ports.Ports(web=8000, sandbox=8001, postgres=8002, valkey=8003),
+        chosen=ports.Ports(front=8000, sandbox=8001, postgres=8002, valkey=8003, web=8004, live=8005),
     )
     return next(list(spec.command) for spec in system.services if spec.name == name)
 
@@ -121,6 +121,7 @@ def test_the_web_is_served_as_make_run_serves_it_but_to_the_container(run: Calla
     theirs.pop("-m")
     assert ours.pop("--host") == "0.0.0.0"
     assert theirs.pop("--host") == "127.0.0.1"
+    assert (ours.pop("--port"), theirs.pop("--port")) == ("8000", "8004")
     # In production a request may be waiting for Chapa, and is waited for.
     assert int(ours.pop("--workers-kill-timeout")) > int(theirs.pop("--workers-kill-timeout"))
     assert ours == theirs
@@ -150,13 +151,19 @@ def test_the_number_of_processes_and_threads_can_be_chosen(run: Callable[..., Ru
     assert options(run("worker", WORKER_PROCESSES="5").calls[-1])["--concurrency"] == "5"
 
 
+def test_live_is_what_make_run_starts_but_to_the_container(run: Callable[..., Run], tmp_path: Path) -> None:
+    ours = run("live", LIVE_PORT="9000").calls[-1]
+    assert ours == ["python", "manage.py", "live", "--host", "0.0.0.0", "--port", "9000"]
+    assert planned("live", tmp_path)[1:] == ["manage.py", "live", "--port", "8005"]
+
+
 def test_relay_beat_and_migrate_are_what_make_run_starts(run: Callable[..., Run], tmp_path: Path) -> None:
     assert run("relay").calls[-1] == ["python", "manage.py", "relay"] == ["python", *planned("relay", tmp_path)[1:]]
     assert run("beat").calls[-1] == ["celery", *planned("beat", tmp_path)[3:]]
     assert run("migrate").calls[-1] == ["python", "manage.py", "prepare"]
 
 
-@pytest.mark.parametrize("name", ["relay", "prepare", "shell", "check", "seed_catalogue"])
+@pytest.mark.parametrize("name", ["relay", "live", "prepare", "shell", "check", "seed_catalogue"])
 def test_every_command_of_manage_py_that_is_used_exists(name: str) -> None:
     from django.core.management import get_commands
 

@@ -11,7 +11,7 @@ EXAMPLE = reading.env_file(reading.ROOT / ".env.example")
 SETTINGS = reading.settings_variables()
 # What decides about processes before any settings are read: stack/ and docker/entrypoint.sh.
 OF_THE_START = {
-    "DJANGO_SETTINGS_MODULE", "PORT", "SANDBOX_PORT", "POSTGRES_PORT", "VALKEY_PORT",
+    "DJANGO_SETTINGS_MODULE", "PORT", "SANDBOX_PORT", "POSTGRES_PORT", "VALKEY_PORT", "WEB_PORT", "LIVE_PORT",
     "WEB_WORKERS", "WEB_THREADS", "WORKER_PROCESSES",
 }  # fmt: skip
 OF_COMPOSE = {"POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "NEXUS_ENV_FILE"}

@@ -1,4 +1,4 @@
-"""docs/errors.md and docs/flows.md say what the code says."""
+"""The generated documents in docs/ say what the code says."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DOCS = Path(settings.BASE_DIR) / "docs"
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The documents, where a test may spoil them."""
-    for name in ("errors.md", "flows.md"):
+    for name in ("errors.md", "flows.md", "openapi.yaml", "schema.graphql"):
         shutil.copy(DOCS / name, tmp_path)
     return tmp_path
 
@@ -35,7 +35,7 @@ def check(folder: Path) -> str:
 
 
 def test_the_documents_are_up_to_date() -> None:
-    assert "2 documents are up to date" in check(DOCS)
+    assert "4 documents are up to date" in check(DOCS)
 
 
 def test_a_refusal_that_is_missing_from_the_document_is_found_and_shown(copy: Path) -> None:
@@ -46,6 +46,15 @@ def test_a_refusal_that_is_missing_from_the_document_is_found_and_shown(copy: Pa
         call_command("write_docs", "--check", into=copy, stdout=said, stderr=said)
     assert refused.value.returncode == 1
     assert "+## out_of_stock" in said.getvalue()
+
+
+def test_a_field_that_is_missing_from_the_schema_is_found_and_shown(copy: Path) -> None:
+    text = (copy / "schema.graphql").read_text(encoding="utf-8")
+    (copy / "schema.graphql").write_text(text.replace("  refundedTotal: Amount!\n", ""), encoding="utf-8")
+    said = StringIO()
+    with pytest.raises(CommandError, match=r"schema\.graphql no longer say"):
+        call_command("write_docs", "--check", into=copy, stdout=said, stderr=said)
+    assert "+  refundedTotal: Amount!" in said.getvalue()
 
 
 def test_a_check_writes_nothing(copy: Path) -> None:

@@ -34,7 +34,7 @@ _SETTINGS = {
     "HEARTBEAT_SECONDS": "1",
 }
 _ABSENT = absent()
-WATCHDOG_SECONDS = 6
+WATCHDOG_SECONDS = 12
 """Fifteen in production; longer than the relay pauses when a server is away."""
 
 

@@ -16,7 +16,10 @@ from django.db import connection
 
 from config.celery import app
 
-TABLE = "CREATE TABLE probe (number bigint, what text, pid int, at timestamptz DEFAULT clock_timestamp())"
+TABLE = """
+CREATE TABLE probe (number bigint, what text, pid int, session int DEFAULT pg_backend_pid(),
+                    at timestamptz DEFAULT clock_timestamp())
+"""
 
 
 def _note(number: int, what: str) -> None:
@@ -45,7 +48,7 @@ def wait(*, number: int, **_: Any) -> None:
     _note(number, "done")
 
 
-@app.task(name="probe.take_too_long_once", soft_time_limit=0.5, time_limit=1)
+@app.task(name="probe.take_too_long_once", soft_time_limit=2, time_limit=3)
 def take_too_long_once(*, number: int, **_: Any) -> None:
     """Is ended by the hard time limit the first time, and done the second time."""
     with connection.cursor() as cursor:

@@ -144,7 +144,7 @@ def taken_from(rabbit: RabbitMQ, queue: str, wanted: int) -> list[Any]:
                 got.append(json.loads(message.body)[1]["number"])
             return len(got) == wanted
 
-        eventually(take, what=f"{wanted} messages that nobody sits on", seconds=20)
+        eventually(take, what=f"{wanted} messages that nobody sits on", seconds=60)
         return got
     finally:
         connection.close()
@@ -163,3 +163,20 @@ def test_a_busy_worker_leaves_what_it_cannot_begin_to_others(shop: Shop, rabbit:
         with shop.database() as cursor:
             cursor.execute("INSERT INTO probe (number, what) SELECT n, 'may go' FROM generate_series(500000, 500003) n")
     wait_until_done(shop, gates)
+
+
+def test_a_worker_keeps_its_database_session_and_takes_another_when_it_is_lost(shop: Shop):
+    """By default every task connects anew, which cost more than settling a payment; and one that keeps its session
+    must not fail over it when it is gone."""
+    before, after = range(600_000, 600_040), range(600_050, 600_090)
+    shop.probe("work", numbers=before)
+    wait_until_done(shop, before)
+    sessions = shop.ask("SELECT DISTINCT pid, session FROM probe WHERE number BETWEEN 600000 AND 600039")
+    lost = shop.ask("SELECT pg_terminate_backend(session) FROM (SELECT DISTINCT session FROM probe) its")
+
+    shop.probe("work", numbers=after)
+    wait_until_done(shop, after)
+
+    assert len(sessions) == len({pid for pid, _ in sessions}), "one session a process"
+    assert lost
+    assert set(shop.probed("begun", after).values()) == {1}

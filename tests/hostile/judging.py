@@ -12,6 +12,7 @@ from django.http import HttpResponse
 
 from core.errors import DomainError
 from core.problems import CONTENT_TYPE
+from tests.graphql_client import snake
 
 _MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
@@ -19,6 +20,7 @@ _AMOUNT = re.compile(r"\d{1,10}\.\d\d", re.ASCII)
 _LEAKS = re.compile(
     r"Traceback|<!doctype|<html|psycopg2|django\.|rest_framework|site-packages|\.py\b|SELECT ", re.IGNORECASE
 )
+_IS_JSON = re.compile(r"json$")
 _MONEY = frozenset({"total", "refunded_total", "unit_price", "line_total", "amount", "price"})
 
 
@@ -27,11 +29,29 @@ def statuses() -> dict[str, type[DomainError]]:
     return {error.code: error for error in DomainError.catalogue()}
 
 
+def refusals_in(response: HttpResponse) -> list[dict[str, Any]]:
+    """The problem documents of an answer: REST's is the whole of it, GraphQL's stand in its errors."""
+    if not response.content or not _IS_JSON.search(response.headers.get("Content-Type", "")):
+        return []
+    said = json.loads(response.content)
+    if _is_of_graphql(said):
+        return [error["extensions"] for error in said["errors"]]
+    return [said] if response.status_code >= 400 else []
+
+
+def is_refusal(response: HttpResponse) -> bool:
+    """Was something refused, whether HTTP says so or, with 200, GraphQL?"""
+    return response.status_code >= 400 or bool(refusals_in(response))
+
+
 def code_of(response: HttpResponse) -> str:
     """The code of a refusal; empty for an answer that is none, or that has no body (HEAD)."""
-    if response.status_code < 400 or not response.content:
-        return ""
-    return str(json.loads(response.content).get("code", ""))
+    return "".join(str(refusal.get("code", "")) for refusal in refusals_in(response)[:1])
+
+
+def _is_of_graphql(said: Any) -> bool:
+    errors = said.get("errors") if isinstance(said, dict) else None
+    return isinstance(errors, list) and all(isinstance(each, dict) and "extensions" in each for each in errors)
 
 
 def faults_of(response: HttpResponse, *, answers: str = "application/json", may_be_503: bool = False) -> list[str]:
@@ -47,6 +67,9 @@ def faults_of(response: HttpResponse, *, answers: str = "application/json", may_
             faults.append(f"header {name!r}: {value!r}")
     if "X-Injected" in response.headers:
         faults.append("a header was injected")
+    if response.headers.get("Content-Type") != CONTENT_TYPE and refusals_in(response):
+        faults += _faults_of_errors(response, request_id)
+        return faults if response.status_code >= 400 else faults + _faults_of_answer(response, answers)
     if response.status_code >= 400:
         # A kept refusal is given again byte for byte, so it speaks of the request that was refused first.
         is_replay = response.headers.get("Idempotent-Replayed") == "true"
@@ -55,7 +78,8 @@ def faults_of(response: HttpResponse, *, answers: str = "application/json", may_
 
 
 def _faults_of_problem(response: HttpResponse, request_id: str | None) -> list[str]:
-    if response.headers.get("Content-Type") != CONTENT_TYPE:
+    is_graphqls = response.headers.get("Content-Type") == "application/json" and not response.content  # HEAD
+    if response.headers.get("Content-Type") != CONTENT_TYPE and not is_graphqls:
         return [f"content type {response.headers.get('Content-Type')!r}: {response.content[:200]!r}"]
     faults = []
     if response.headers.get("Cache-Control") != "no-store":
@@ -69,6 +93,17 @@ def _faults_of_problem(response: HttpResponse, request_id: str | None) -> list[s
     if missing := _MEMBERS - said.keys():
         return [*faults, f"without {sorted(missing)}"]
     return faults + _faults_of_document(said, status=response.status_code, request_id=request_id)
+
+
+def _faults_of_errors(response: HttpResponse, request_id: str) -> list[str]:
+    """Each error of GraphQL holds the document that REST would have answered; HTTP has its status if nothing ran."""
+    faults = [] if response.headers.get("Cache-Control") == "no-store" else ["a refusal may be kept"]
+    for said in refusals_in(response):
+        if missing := _MEMBERS - said.keys():
+            return [*faults, f"without {sorted(missing)}"]
+        status = response.status_code if response.status_code >= 400 else said["status"]
+        faults += _faults_of_document(said, status=status, request_id=request_id)
+    return faults
 
 
 def _faults_of_document(said: dict[str, Any], *, status: int, request_id: str | None) -> list[str]:
@@ -108,7 +143,7 @@ def _faults_of_answer(response: HttpResponse, answers: str) -> list[str]:
 
     said = json.loads(response.content, parse_float=noted)
     is_of_money = not (isinstance(said, dict) and "ages" in said)  # healthz speaks of seconds
-    return [f"a float: {floats}"] if floats and is_of_money else faults_of_money(said)
+    return [f"a float: {floats}"] if floats and is_of_money else faults_of_money(snake(said))
 
 
 def faults_of_money(said: Any) -> list[str]:

@@ -16,6 +16,7 @@ from django.test import Client
 from django.urls import URLResolver, get_resolver
 
 from payments.chapa import signature
+from tests import graphql_client
 from tests.factories import PASSWORD
 from tests.hostile.scene import Scene
 
@@ -36,6 +37,11 @@ def _as_guest(scene: Scene) -> dict[str, str]:
 
 def _as_customer(scene: Scene) -> dict[str, str]:
     return scene.bearer(scene.customer)
+
+
+def _as_customer_anew(scene: Scene) -> dict[str, str]:
+    """Also after a request that changed the password."""
+    return scene.new_bearer(scene.customer)
 
 
 def _as_staff(scene: Scene) -> dict[str, str]:
@@ -59,6 +65,8 @@ class Call:
     """Making the answer takes so long that only a part of the corpus is sent."""
     takes_no_fields: bool = False
     is_signed: bool = False
+    is_elsewhere: bool = False
+    """It is here for the documents; another process answers."""
 
     @property
     def name(self) -> str:
@@ -115,11 +123,27 @@ def _profile(_scene: Scene) -> dict[str, Any]:
     return {"first_name": "Kebede", "last_name": "Alemu", "phone_number": "0911234567", "language": "am"}
 
 
+def _address(_scene: Scene | None = None) -> dict[str, Any]:
+    return {
+        "recipient_name": "Kebede Alemu", "phone_number": "0911234567", "region": "addis_ababa", "city": "Addis Ababa",
+        "sub_city": "Bole", "woreda": "03", "kebele": "12", "house_number": "101", "landmark": "Edna Mall",
+        "is_default": True,
+    }  # fmt: skip
+
+
 def _delivery(scene: Scene) -> dict[str, Any]:
     return {
         "event": "charge.success", "tx_ref": scene.payment.tx_ref, "reference": "AP1", "status": "success",
         "amount": "1.00", "currency": "ETB", "nonce": uuid.uuid4().hex,
     }  # fmt: skip
+
+
+def _graphql(scene: Scene) -> dict[str, Any]:
+    """The mutation that takes most."""
+    return {
+        "query": graphql_client.PLACE,
+        "variables": {"input": graphql_client.camel(order_body(scene)), "key": uuid.uuid4().hex},
+    }
 
 
 CALLS: Final = (
@@ -139,8 +163,29 @@ CALLS: Final = (
         template="api/v1/auth/token/revoke/",
         body=lambda scene: {"refresh": str(scene.refresh)},
     ),
+    Call(
+        method="POST",
+        template="api/v1/auth/password/change/",
+        who=_as_customer_anew,
+        body=lambda _: {"current_password": PASSWORD, "new_password": f"{PASSWORD} and more"},
+    ),
+    Call(
+        method="POST",
+        template="api/v1/auth/password/reset/",
+        body=lambda scene: {"email": scene.customer.email},
+    ),
+    Call(
+        method="POST",
+        template="api/v1/auth/password/reset/confirm/",
+        body=lambda scene: {"token": scene.reset_token, "password": f"{PASSWORD} and more"},
+    ),
     Call(method="GET", template="api/v1/auth/me/", who=_as_customer),
     Call(method="PATCH", template="api/v1/auth/me/", who=_as_customer, body=_profile),
+    Call(method="GET", template="api/v1/auth/me/addresses/", who=_as_customer),
+    Call(method="POST", template="api/v1/auth/me/addresses/", who=_as_customer, body=_address),
+    Call(method="GET", template="api/v1/auth/me/addresses/<uuid:address_id>/", who=_as_customer),
+    Call(method="PATCH", template="api/v1/auth/me/addresses/<uuid:address_id>/", who=_as_customer, body=_address),
+    Call(method="DELETE", template="api/v1/auth/me/addresses/<uuid:address_id>/", who=_as_customer),
     Call(method="GET", template="api/v1/categories/"),
     Call(method="GET", template="api/v1/products/"),
     Call(method="GET", template="api/v1/products/<slug:slug>/"),
@@ -168,6 +213,8 @@ CALLS: Final = (
         who=_as_guest,
         body=lambda _: {"return_url": f"{settings.PUBLIC_BASE_URL}/thanks"},
     ),
+    Call(method="GET", template="api/v1/orders/<order_number:number>/timeline/", who=_as_guest),
+    Call(method="GET", template="api/v1/orders/<order_number:number>/stream/", who=_as_guest, is_elsewhere=True),
     Call(
         method="POST",
         template="api/v1/payments/<uuid:payment_id>/refunds/",
@@ -198,11 +245,13 @@ CALLS: Final = (
     ),
     Call(method="POST", template="api/v1/payments/chapa/webhook/", body=_delivery, is_signed=True),
     Call(method="GET", template="api/v1/payments/chapa/callback/"),
+    Call(method="POST", template="graphql/", body=_graphql),
     Call(method="GET", template="api/schema/", answers="application/vnd.oai.openapi", is_costly=True),
     Call(method="GET", template="api/docs/", answers=HTML),
     Call(method="GET", template="api/redoc/", answers=HTML),
     Call(method="GET", template="problems/<slug:code>/"),
     Call(method="GET", template="order/<order_number:number>/", answers=HTML),
+    Call(method="GET", template="account/password/", answers=HTML),
     Call(method="GET", template="order/assets/<str:release>/<str:name>", answers="text/css"),
     Call(method="GET", template="healthz/live"),
     Call(method="GET", template="healthz/ready"),
@@ -237,6 +286,7 @@ def concrete(template: str, scene: Scene, **changes: str) -> str:
         "name": "order.css",
         "payment_id": str(scene.paid.pk),
         "refund_id": str(scene.refund.pk),
+        "address_id": str(scene.address.pk),
         "discrepancy_id": str(scene.discrepancy.pk),
         # The staff site's
         "object_id": "1",

@@ -18,8 +18,8 @@ from payments.models import Discrepancy, DiscrepancyKind, Payment, Refund
 from products.models import Product
 from tests import factories
 from tests.gateways import FakeGateway
-from users import sessions
-from users.models import User
+from users import address_book, recovery, sessions
+from users.models import Address, User
 
 PLENTY: Final = 1_000_000
 _GIVEN: Final = {"auth_permission", "django_content_type", "django_migrations"}
@@ -61,6 +61,9 @@ class Scene:
     def __init__(self) -> None:
         self.product: Product = factories.product(sku="SKU", price="450.00", on_hand=PLENTY)
         self.customer: User = factories.user(email="customer@gmail.com")
+        self.address: Address = address_book.add(
+            user=self.customer, recipient_name="Abebech", phone_number="+251911234567", region="sidama", city="Hawassa"
+        )
         self.staff: User = factories.user(email="staff@gmail.com", is_staff=True)
         self.staff.user_permissions.set(Permission.objects.filter(codename__in=["view_order", "change_order"]))
         self.refresh = RefreshToken.for_user(self.customer)
@@ -102,6 +105,11 @@ class Scene:
         return access.current_token(self.order)
 
     @property
+    def reset_token(self) -> str:
+        """Of a link that the customer has just asked for."""
+        return recovery.token_for(user=User.objects.get(pk=self.customer.pk), since=now())
+
+    @property
     def can_go_on(self) -> bool:
         """Is the order still one that can be paid and cancelled?"""
         self.order.refresh_from_db()
@@ -109,6 +117,9 @@ class Scene:
 
     def bearer(self, user: User) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._bearers[user.pk]}"}
+
+    def new_bearer(self, user: User) -> dict[str, str]:
+        return {"Authorization": f"Bearer {_bearer(User.objects.get(pk=user.pk))}"}
 
 
 def _bearer(user: User) -> str:

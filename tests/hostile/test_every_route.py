@@ -41,7 +41,7 @@ class Attempts:
         after = scenes.contents()
         changed = scenes.changed(self.before, after)
         faults = judging.faults_of(response, answers=call.answers)
-        if response.status_code >= 400:
+        if judging.is_refusal(response):
             faults += self._stored_by_a_refusal(response, changed)
         elif must_refuse:
             faults.append(f"accepted with {response.status_code}: {response.content[:200]!r}")
@@ -57,6 +57,8 @@ class Attempts:
         refused = judging.statuses().get(judging.code_of(response))
         if refused is not None and refused.storable:
             changed -= {"core_idempotencykey"}  # the first answer to a key, kept for its repeat
+        if judging.code_of(response) in {"wrong_password", "weak_password"}:
+            changed -= {"users_attempt"}  # a guess at a password is counted, wherever it leads
         return [f"a refusal changed {sorted(changed)}"] if changed else []
 
 
@@ -69,7 +71,7 @@ def attempts(sender: Sender) -> Iterator[Attempts]:
 
 def some(call: Call, entries: Iterable[Any]) -> Iterable[Any]:
     """All of them for the API; a part for what makes no use of them, and least for what takes long to answer."""
-    step = COSTLY_STEP if call.is_costly else 1 if call.template.startswith("api/v1/") else STATIC_STEP
+    step = COSTLY_STEP if call.is_costly else 1 if call.template.startswith(("api/v1/", "graphql/")) else STATIC_STEP
     return itertools.islice(entries, 0, None, step)
 
 
@@ -108,6 +110,8 @@ def test_a_request_in_order_is_accepted(attempts, call):
 
     if call.takes_no_fields:
         assert judging.code_of(answer) == "order_not_fulfillable"  # fit for its place, but the order is not paid
+    elif call.is_elsewhere:
+        assert judging.code_of(answer) == "stream_elsewhere"
     else:
         assert answer.status_code in {200, 201, 202, 204}, answer.content[:500]
 
@@ -143,18 +147,30 @@ def test_a_wrong_value_in_any_field_is_refused_and_an_odd_one_is_harmless(attemp
     odd = [name for name in corpus.VALUES if name not in corpus.WRONG_TYPES] if stores else []
     for number, place in enumerate(call.fields(attempts.scene)):
         body = call.body(attempts.scene)
+        may_be_true = isinstance(at(body, place), bool)
         # What fits no field is sent to every field; what may fit some, to a third of them in turn.
         for name in [*corpus.WRONG_TYPES, *odd[number % 3 :: 3]]:
             attempts.make(
                 f"{name} at {'.'.join(map(str, place))}",
                 call,
                 raw=routes.raw_with(body, place, corpus.VALUES[name]),
-                must_refuse=name in corpus.WRONG_TYPES and not call.is_signed,
+                must_refuse=name in corpus.WRONG_TYPES
+                and not call.is_signed
+                and not (may_be_true and corpus.VALUES[name] in {"true", "false"}),
             )
+
+
+def at(body: Any, place: tuple[str | int, ...]) -> Any:
+    """What stands there."""
+    for step in place:
+        body = body[step]
+    return body
 
 
 def other_spellings(value: Any) -> list[str]:
     """JSON that a lenient reader would take for `value`, though its type is another."""
+    if isinstance(value, bool):
+        return ['"true"', '"on"', '""', "1", "0", "1.0", "null", "[true]", '{"true": true}']
     if isinstance(value, int):
         return [f'"{value}"', f"{value}.0", f"{value}e0", "true", f"[{value}]"]
     if isinstance(value, str):
@@ -169,10 +185,7 @@ def test_a_number_is_no_text_and_a_text_is_no_number(attempts, call):
         return  # what Chapa says in which type is kept as it is
     for place in call.fields(attempts.scene):
         body = call.body(attempts.scene)
-        value = body
-        for step in place:
-            value = value[step]
-        for fragment in other_spellings(value):
+        for fragment in other_spellings(at(body, place)):
             answer = attempts.make(
                 f"{fragment} at {place}", call, raw=routes.raw_with(body, place, fragment), must_refuse=True
             )
@@ -282,3 +295,16 @@ def test_a_session_key_with_nul_is_no_session(attempts):
     answer = attempts.sender.send(call, headers=addresses.HEADERS[NUL_IN_A_SESSION])
 
     assert answer.status_code == 302
+
+
+PUBLIC = ("api/v1/products/", "api/v1/categories/")
+"""The same for everybody."""
+
+
+@pytest.mark.parametrize(
+    "call", [call for call in CALLS if call.template.startswith("api/v1/")], ids=lambda call: call.name
+)
+def test_nobody_on_the_way_keeps_what_is_not_public(sender: Sender, call: Call):
+    kept = sender.send(call).headers.get("Cache-Control", "")
+
+    assert kept.startswith("public, max-age=") if call.template.startswith(PUBLIC) else kept == "no-store"

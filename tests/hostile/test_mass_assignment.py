@@ -7,6 +7,7 @@ import json
 import pytest
 from django.apps import apps
 
+from tests.graphql_client import camel
 from tests.hostile import judging, routes
 from tests.hostile import scene as scenes
 from tests.hostile.routes import CALLS
@@ -37,7 +38,7 @@ def test_no_field_of_any_model_can_be_smuggled_in(sender, call):
     for name in [name for name in names() if name not in known]:
         for value in ("1.00", True):
             answer = sender.send(call, raw=json.dumps({**call.body(sender.scene), name: value}).encode())
-            said = answer.json() if answer.content else {}
+            said = next(iter(judging.refusals_in(answer)), {})
             errors = [(error["field"], error["code"]) for error in said.get("errors", [])]
             if judging.code_of(answer) != "unknown_field" or errors != [(name, "unknown_field")]:
                 accepted[name] = (answer.status_code, said)
@@ -57,6 +58,26 @@ def test_no_field_of_a_line_can_be_smuggled_in(sender, path):
         errors = [error["field"] for error in answer.json().get("errors", [])]
         if judging.code_of(answer) != "unknown_field" or errors != [f"items.0.{name}"]:
             accepted[name] = (answer.status_code, errors)
+
+    assert accepted == {}
+    assert scenes.changed(before, scenes.contents()) == set()
+
+
+def test_no_field_of_an_input_can_be_smuggled_in_through_graphql(sender):
+    call = next(call for call in CALLS if call.template == "graphql/")
+    before, accepted = scenes.contents(), {}
+    for name in sorted({*names(), *camel(dict.fromkeys(names()))}):
+        for place in (("variables",), ("variables", "input"), ("variables", "input", "items", 0)):
+            body = call.body(sender.scene)
+            inner = body
+            for step in place:
+                inner = inner[step]
+            if name in inner:
+                continue
+            inner[name] = "1.00"
+            answer = sender.send(call, raw=json.dumps(body).encode())
+            if judging.code_of(answer) != "unknown_field":
+                accepted[name, place] = answer.content
 
     assert accepted == {}
     assert scenes.changed(before, scenes.contents()) == set()

@@ -19,7 +19,7 @@ from payments import attempts, refunds, repayments, settlement
 from payments.models import Payment, Refund
 from tests import factories
 from tests.gateways import FakeGateway
-from users import registration
+from users import passwords, recovery, registration
 from users.models import User
 
 
@@ -71,6 +71,19 @@ def refund_that_arrived(**fields: Any) -> Refund:
 
 def registered(*, email: str = "abebech@gmail.com", **fields: Any) -> User:
     return registration.register(email=email, password=factories.PASSWORD, **fields)
+
+
+def reset_asked(**fields: Any) -> User:
+    """Somebody with an account has forgotten its password."""
+    user = registered(**fields)
+    recovery.ask(email=user.email, network="192.0.2.1")
+    return user
+
+
+def password_changed(**fields: Any) -> User:
+    user = registered(**fields)
+    passwords.change(user=user, current=factories.PASSWORD, new=f"{factories.PASSWORD} and more", at=now())
+    return user
 
 
 def event(topic: str) -> Event:

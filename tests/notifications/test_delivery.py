@@ -17,6 +17,8 @@ from tests import threads
 from tests.notifications import stories
 from tests.notifications.stories import Postman, refusal
 from tests.threads import Gate
+from users import recovery
+from users.models import User
 
 pytestmark = pytest.mark.django_db
 
@@ -219,6 +221,54 @@ def test_a_closed_account_is_not_welcomed():
     deliver(notification, postman)
 
     assert (postman.asked, notification.last_error) == (0, "the account is closed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"is_active": False}, "the account is closed"),
+        ({"email": "other@gmail.com"}, "the account has another address"),
+    ],
+)
+def test_a_link_to_a_new_password_goes_to_nobody_but_the_owner_of_an_open_account(changes, why):
+    user, postman = stories.reset_asked(), Postman()
+    notification = stories.told("user.reset_asked")
+    User.objects.filter(pk=user.pk).update(**changes)
+
+    deliver(notification, postman)
+
+    assert postman.asked == 0
+    assert (notification.status, notification.last_error) == ("withdrawn", why)
+
+
+def test_a_link_that_would_have_expired_is_not_sent_and_a_person_s_resending_makes_it_new():
+    stories.reset_asked()
+    postman = Postman()
+    notification = stories.told("user.reset_asked")
+
+    deliver(notification, postman, at=notification.queued_at + timedelta(minutes=30))
+    assert (postman.asked, notification.status) == (0, "withdrawn")
+
+    recovery.ask(email="abebech@gmail.com", network="192.0.2.1")
+    again = stories.told("user.reset_asked")
+    Notification.objects.filter(pk=again.pk).update(queued_at=again.queued_at - timedelta(minutes=29))
+    deliver(again, postman)
+    first = postman.letters[0].text
+    assert delivery.resend(notification_id=again.pk, actor="staff:7")
+    deliver(again, postman)
+
+    assert again.status == "sent"
+    assert postman.letters[1].text != first
+
+
+def test_no_row_of_a_message_or_event_holds_the_link(log):
+    user = stories.reset_asked()
+    notification = stories.told("user.reset_asked")
+    deliver(notification, Postman())
+
+    token = recovery.token_for(user=user, since=notification.queued_at)
+    kept = [*Event.objects.values(), *Notification.objects.values(), log.text]
+    assert token.rpartition("-")[2] not in str(kept)
 
 
 def test_a_message_that_no_rule_knows_any_more_is_withdrawn():

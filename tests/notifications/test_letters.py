@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
@@ -16,6 +16,7 @@ from orders.access import current_token
 from orders.models import Order
 from tests import factories
 from tests.notifications import stories
+from users import recovery
 
 pytestmark = pytest.mark.django_db
 
@@ -23,6 +24,12 @@ TEMPLATES = sorted(
     {rule.template for rules in RULES.values() for rule in rules if rule.audience is not Audience.FINANCE}
 )
 """What customers get; the report to finance has tests of its own."""
+OF_ACCOUNTS = {
+    "welcome": (stories.registered, "user.registered"),
+    "password_reset": (stories.reset_asked, "user.reset_asked"),
+    "password_changed": (stories.password_changed, "user.password_changed"),
+}
+"""What leaves by mail only."""
 LANGUAGES = [code for code, _ in django_settings.LANGUAGES]
 ETHIOPIC = re.compile(r"[\u1200-\u137f]")
 
@@ -34,10 +41,10 @@ def written(notification: Notification, *, for_staff: bool = False) -> Letter:
 
 def told(template: str, **fields: Any) -> Notification:
     """A notification by this template, whatever has to happen for it."""
-    if template == "welcome":
-        fields = {name: fields[name] for name in fields if name in {"language", "first_name", "email"}}
-        stories.registered(**fields)
-        return stories.told("user.registered")
+    if template in OF_ACCOUNTS:
+        happens, topic = OF_ACCOUNTS[template]
+        happens(**{name: fields[name] for name in fields if name in {"language", "first_name", "email"}})
+        return stories.told(topic)
     happens, topic = {
         "order_paid": (stories.paid_order, "order.paid"),
         "order_expired": (stories.expired_order, "order.expired"),
@@ -99,6 +106,32 @@ def test_a_failed_payment_s_link_opens_the_order_until_it_is_no_longer_held():
     assert link in letter.text
     assert Page(letter.html).addresses.count(link) == 2, "a button, and the address beneath it"
     assert "21 November 2026, 14:30 (East Africa Time)" in letter.text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_link_to_a_new_password_works_as_long_as_the_letter_says(language, settings):
+    settings.PASSWORD_RESET_VALID = timedelta(minutes=20)
+    notification = told("password_reset", language=language)
+    assert notification.user is not None
+
+    letter = written(notification)
+
+    [link] = re.findall(r"^http://testserver/account/password/#\S+$", letter.text, re.MULTILINE)
+    assert Page(letter.html).addresses.count(link) == 2, "a button, and the address beneath it"
+    assert "20" in letter.text.replace(link, "")
+    assert "20" in Page(letter.html).words.replace(link, "")
+    token = link.partition("#")[2]
+    late = notification.queued_at + timedelta(minutes=20)
+    with pytest.raises(recovery.InvalidResetToken):
+        recovery.confirm(token=token, password="another-long-phrase-8", at=late)
+    recovery.confirm(token=token, password="another-long-phrase-8", at=late - timedelta(seconds=1))
+
+
+def test_no_other_letter_is_given_the_link_to_a_new_password():
+    for template in ("welcome", "password_changed"):
+        facts = letters.gather(notification=told(template, email=f"{template}@gmail.com"))
+
+        assert "reset" not in facts
 
 
 def test_in_amharic_everything_but_names_is_amharic():
@@ -170,7 +203,7 @@ class TestEveryLetter:
         assert letter.text.strip()[0] not in ",.፣"
 
     def test_has_lines_that_every_mail_server_takes(self, template, language):
-        long_name = {"items": [(factories.product(name="ቡና " * 50), 1)]} if template != "welcome" else {}
+        long_name = {"items": [(factories.product(name="ቡና " * 50), 1)]} if template not in OF_ACCOUNTS else {}
         letter = written(told(template, language=language, first_name="አ" * 100, **long_name))
 
         as_sent = channels._mail(letter).message().as_bytes()
@@ -184,10 +217,13 @@ class TestEveryLetter:
         if notification.order is not None:
             assert current_token(notification.order) not in letter.text + letter.html
             assert f"/order/{notification.order.number}/" in letter.text + letter.html
+        if notification.template == "password_reset":
+            assert recovery.token_for(user=notification.user, since=notification.queued_at) not in letter.text
+            assert Page(letter.html).addresses == ["http://testserver/account/password/#…"] * 2
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("template", [each for each in TEMPLATES if each != "welcome"])
+@pytest.mark.parametrize("template", [each for each in TEMPLATES if each not in OF_ACCOUNTS])
 def test_a_text_message_is_one_short_line_with_a_link(template, language):
     notification = told(template, language=language, email="", phone_number="+251911234567")
 

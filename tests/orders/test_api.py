@@ -32,20 +32,23 @@ def test_a_guest_orders_and_reads_the_order_with_its_token(api, coffee, problem)
 
     order = created.json()
     assert created.status_code == 201, order
-    assert order | {"number": "", "created_at": "", "expires_at": "", "access_token": ""} == {
+    assert order | {"number": "", "created_at": "", "expires_at": "", "access_token": "", "stream_url": ""} == {
         "number": "", "status": "awaiting_payment", "currency": "ETB", "total": "900.00", "refunded_total": "0.00",
         "items": [
             {"sku": "COFFEE", "name": coffee.name, "unit_price": "450.00", "quantity": 2, "line_total": "900.00"},
         ],
         "email": "abebech@gmail.com", "phone_number": "+251911234567", "first_name": "አበበች", "last_name": "",
         "language": "am", "created_at": "", "expires_at": "", "paid_at": None, "payment_status": None,
-        "can_pay": True, "can_cancel": True, "access_token": "",
+        "can_pay": True, "can_cancel": True, "access_token": "", "stream_url": "",
     }  # fmt: skip
+    assert order["stream_url"].startswith(f"/api/v1/orders/{order['number']}/stream/?ticket=0.1.")
     assert created.headers["Cache-Control"] == "no-store"
 
     path = f"/orders/{order['number']}/"
     read = api.get(path, x_order_token=order["access_token"])
-    assert read.json() == {name: value for name, value in order.items() if name != "access_token"}
+    assert read.json() | {"stream_url": ""} == {
+        name: value for name, value in order.items() if name != "access_token"
+    } | {"stream_url": ""}
     assert api.get(f"{path}?token={order['access_token']}").status_code == 200
     assert api.get(path.lower().replace("-", ""), x_order_token=order["access_token"]).status_code == 200
     problem(api.get(path), status=404, code="order_not_found")
@@ -268,13 +271,15 @@ def test_placing_over_http_costs_a_constant_number_of_statements(api, coffee, dj
 def test_the_documented_order_is_the_answered_order(order):
     from django.utils.timezone import now
 
-    from orders.serializers import LineOut, OrderOut, represent
+    from orders.access import Principal
+    from orders.api import shown
+    from orders.serializers import LineOut, OrderOut
 
-    answered = represent(order, at=now())
+    answered = shown(order, principal=Principal(), at=now())
 
     assert list(answered) == list(OrderOut().fields)
     assert list(answered["items"][0]) == list(LineOut().fields)
     documented = OrderOut(order)
-    for computed in ("can_pay", "can_cancel", "payment_status"):
+    for computed in ("can_pay", "can_cancel", "payment_status", "stream_url"):
         documented.fields.pop(computed)
     assert dict(documented.data) == {name: value for name, value in answered.items() if name in documented.fields}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -9,7 +11,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from core.models import Event
-from payments import settlement
+from payments import closing, settlement
 from payments.models import Discrepancy, DiscrepancyKind, Refund, StatementFormat, StatementLine
 from tests import factories
 from tests.payments import files
@@ -31,7 +33,7 @@ def test_staff_have_chapa_asked_about_what_is_not_settled(payment, gateway):
     )
 
     assert answer.status_code == 200
-    assert "1 payments are being asked about" in answer.content.decode()
+    assert "Payments being asked about: 1." in answer.content.decode()
     assert [event.payload for event in Event.objects.filter(topic="payment.hinted")] == [{"tx_ref": payment.tx_ref}]
 
 
@@ -64,7 +66,7 @@ def test_a_refund_is_asked_for_on_a_page_of_its_own_with_a_reason(paid):
     without = choose(client, "payment", "give_back", paid, confirmed="yes", amount="100.00")
     done = choose(client, "payment", "give_back", paid, confirmed="yes", amount="100.00", reason="one bag was torn")
 
-    assert "all that can still be given back" in asked.content.decode()
+    assert "900.00 ETB arrived, 900.00 ETB of it can still be given back" in asked.content.decode()
     assert "This field is required" in without.content.decode()
     assert "the refund is asked for" in done.content.decode()
     refund = Refund.objects.get()
@@ -160,3 +162,14 @@ def test_a_format_that_could_not_work_is_not_saved():
     assert list(StatementFormat.objects.filter(name="new").values_list("columns", flat=True)) == [
         {"date": "Date", "amount": "Amount"}
     ]
+
+
+def test_a_closed_day_shows_its_report_in_words_and_tables(paid):
+    [closed] = closing.close(day=files.today() - timedelta(days=1), actor="staff:7", at=now())
+    client = staff_with("view_dayclose")
+
+    page = client.get(reverse("admin:payments_dayclose_change", args=[closed.pk])).content.decode()
+
+    rows = [re.sub(r"</?td>", " ", row).split() for row in re.findall(r"<tr>(.+?)</tr>", page)]
+    assert ["Payments", "not", "paid", "out", "to", "the", "bank", "1", "900.00", "ETB"] in rows
+    assert ["Closed", "by", "staff:7"] in rows

@@ -27,7 +27,9 @@ def raises(error):
 
 
 def start(order, gateway, *, once=None, at=None, return_url=""):
-    return checkout.start(number=order.number, return_url=return_url, once=once, gateway=gateway, at=at or now())
+    return checkout.start(
+        number=order.number, return_url=return_url, actor="guest", once=once, gateway=gateway, at=at or now()
+    )
 
 
 def test_an_attempt_is_written_down_before_chapa_hears_of_it(order, gateway):

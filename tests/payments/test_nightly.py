@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils.timezone import now
 
 from core.models import Event
-from payments import comparison, nightly, refunds, resolutions, settlement
+from payments import comparison, listing, nightly, refunds, resolutions, settlement
 from payments.gateway import Mode, Verdict
 from payments.models import (
     Discrepancy,
@@ -618,3 +618,16 @@ def test_it_waits_for_somebodys_own_run(gateway):
     assert not nightly.begin_if_due(at=eat(21, 2, 30))
     ReconciliationRun.objects.update(status=RunStatus.FINISHED)
     assert nightly.begin_if_due(at=eat(21, 2, 31))
+
+
+def test_what_no_run_has_seen_for_long_is_forgotten_and_what_one_saw_again_is_kept(gateway):
+    seen_once, seen_again = gateway.paid(), gateway.paid()
+    before = run(gateway)
+    ReconciliationRun.objects.filter(pk=before.pk).update(started_at=now() - listing.KEPT - timedelta(days=1))
+    gateway.hide(seen_once)
+    run(gateway)
+
+    forgotten = listing.forget(at=now())
+
+    assert forgotten == 1
+    assert list(SeenTransaction.objects.values_list("reference", flat=True)) == [seen_again.gateway_reference]

@@ -34,7 +34,9 @@ def chapa(settings):
 @pytest.fixture
 def started(chapa, order):
     gateway = providers.chapa()
-    return checkout.start(number=order.number, return_url="", once=None, gateway=gateway, at=now()).payment
+    return checkout.start(
+        number=order.number, return_url="", actor="guest", once=None, gateway=gateway, at=now()
+    ).payment
 
 
 def paid(order):
@@ -103,7 +105,7 @@ def books(chapa, started, settings):
     """A payment that is in both books, and one that is at Chapa alone (E8), as Chapa's own list tells them."""
     settings.RECONCILE_GRACE_MINUTES = 0
     lost = checkout.start(
-        number=factories.order().number, return_url="", once=None, gateway=providers.chapa(), at=now()
+        number=factories.order().number, return_url="", actor="guest", once=None, gateway=providers.chapa(), at=now()
     ).payment
     for payment in (started, lost):
         chapa.control.pay(tx_ref=payment.tx_ref, webhook=False, callback=False)

@@ -276,6 +276,7 @@ def everything() -> list[Part]:
         CrashPoints(),
         Repeated(name="faults with real servers", paths=["tests/faults"], env=repeated),
         Repeated(name="races", paths=["tests/races"], env=repeated),
+        Repeated(name="plans over a million orders", paths=["tests/volume"], env={"NEXUS_VOLUME_ORDERS": "1000000"}),
         Repeated(name="properties and simulation", paths=["tests/properties"], env=generated, each=True),
         Repeated(
             name=f"generated requests, {EXAMPLES:,} examples each",

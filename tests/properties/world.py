@@ -131,7 +131,9 @@ class World:
         )
 
     def start(self, order: Order) -> None:
-        checkout.start(number=order.number, return_url="", once=factories.once(), gateway=self.gateway, at=self.at)
+        checkout.start(
+            number=order.number, return_url="", actor="guest", once=factories.once(), gateway=self.gateway, at=self.at
+        )
 
     def pay(self, payment: Payment, *, by: Decimal = Decimal(0), currency: Currency | None = None) -> bool:
         """The customer pays on Chapa's page, if it can be paid on: so much more or less, or in another currency."""

@@ -179,7 +179,12 @@ def test_two_tabs_starting_to_pay_share_one_attempt(order):
     gateway = FakeGateway()
 
     started = threads.run(
-        [lambda: checkout.start(number=order.number, return_url="", once=None, gateway=gateway, at=now())] * 12
+        [
+            lambda: checkout.start(
+                number=order.number, return_url="", actor="guest", once=None, gateway=gateway, at=now()
+            )
+        ]
+        * 12
     )
 
     assert not [result for result in started if isinstance(result, Exception)]

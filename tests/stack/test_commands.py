@@ -1,5 +1,6 @@
 """``python -m stack …`` as a person uses it, in a process of its own where signals matter."""
 
+import dataclasses
 import json
 import os
 import pty
@@ -34,7 +35,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> ports.Ports:
     block = ports.free_block()
     for name in ("DATABASE_URL", "BROKER_URL", "REDIS_URL", "CHAPA_BASE_URL", "PUBLIC_BASE_URL", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PORT", str(block.web))
+    monkeypatch.setenv("PORT", str(block.front))
     return block
 
 
@@ -93,14 +94,14 @@ def test_run_welcomes_and_a_signal_stops_everything_cleanly(
     started.process.send_signal(signum)
     shown = started.end()
     assert started.process.returncode == 0, shown
-    assert "Nexus starts: postgres, valkey, sandbox, web, relay, worker, beat" in shown
-    assert f"http://localhost:{alone.web}/api/docs/" in shown
+    assert "Nexus starts: postgres, valkey, sandbox, web, live, front, relay, worker, beat" in shown
+    assert f"http://localhost:{alone.front}/api/docs/" in shown
     assert "shopper@demo.nexus.et" in shown
     assert str(project / "var" / "mail") in shown
-    assert f"curl http://localhost:{alone.web}/" in shown
-    assert "Stopping beat, web, sandbox, relay, worker, valkey, postgres" in shown
+    assert f"curl http://localhost:{alone.front}/" in shown
+    assert "Stopping beat, live, front, web, sandbox, relay, worker, valkey, postgres" in shown
     assert shown.endswith("Stopped.\n")
-    assert all(ports.is_free(port) for port in (alone.web, alone.sandbox, alone.postgres, alone.valkey))
+    assert all(ports.is_free(port) for port in dataclasses.astuple(alone))
 
 
 def test_kill_minus_nine_leaves_nobody_and_the_next_start_finds_the_data(
@@ -147,11 +148,11 @@ def test_a_busy_port_is_a_message_and_not_a_traceback(
     alone: ports.Ports, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.socket() as other:
-        other.bind(("127.0.0.1", alone.web))
+        other.bind(("127.0.0.1", alone.front))
         other.listen()
         assert commands.main(arguments=["run"], root=project) == 1
     said = capsys.readouterr().err
-    assert f"Port {alone.web} is taken, and web needs it (change it by PORT=…)." in said
+    assert f"Port {alone.front} is taken, and front needs it (change it by PORT=…)." in said
 
 
 def test_run_check_ends_as_soon_as_all_is_ready(
@@ -161,6 +162,29 @@ def test_run_check_ends_as_soon_as_all_is_ready(
     assert "Nexus is ready" in capsys.readouterr().out
     assert (project / "elsewhere" / "log" / "web.log").exists()
     assert not (project / "var").exists()
+
+
+def test_manage_runs_a_command_as_the_started_system_would(
+    alone: ports.Ports, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CHAPA_SECRET_KEY", raising=False)
+    (folder / "manage.py").write_text(
+        "import os, sys; print(sys.argv[1:], os.environ['DATABASE_URL'], os.environ['CHAPA_BASE_URL'],"
+        " os.environ['CHAPA_SECRET_KEY']); sys.exit(3)",
+        encoding="ascii",
+    )
+    before = commands.main(arguments=["manage", "reconcile"], root=folder)
+    (folder / "var").mkdir()
+    code = commands.main(arguments=["manage", "reconcile", "--days", "3"], root=folder)
+
+    shown = capfd.readouterr()
+    secrets = json.loads((folder / "var" / "secrets.json").read_text(encoding="utf-8"))
+    assert (before, code) == (1, 3)
+    assert "start the system first (make run)" in shown.err
+    assert shown.out == (
+        f"['reconcile', '--days', '3'] postgres://nexus@127.0.0.1:{alone.postgres}/nexus"
+        f" http://127.0.0.1:{alone.sandbox}/v1 {secrets['CHAPA_SECRET_KEY']}\n"
+    )
 
 
 def test_demo_lists_its_stories_and_refuses_unknown_numbers(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,7 +198,7 @@ def test_demo_plays_on_ports_of_its_own(alone: ports.Ports, project: Path, capsy
     assert commands.main(arguments=["demo", "--only", "0"], root=project) == 0
     shown = capsys.readouterr().out
     assert "1 of 1 stories held." in shown
-    assert str(alone.web) not in shown
+    assert str(alone.front) not in shown
 
 
 def test_a_demo_that_does_not_come_up_says_why(

@@ -11,7 +11,7 @@ from stack import development_secrets, plan
 from stack.errors import DataUnusable, StackError
 from stack.ports import Ports
 
-PORTS = Ports(web=9000, sandbox=9001, postgres=9002, valkey=9003)
+PORTS = Ports(front=9000, sandbox=9001, postgres=9002, valkey=9003, web=9004, live=9005)
 MINIMAL = {"PATH": os.defpath}
 
 
@@ -21,9 +21,11 @@ def make(folder: Path, **env: str) -> plan.Plan:
 
 def test_with_nothing_given_everything_is_started_here(folder: Path) -> None:
     made = make(folder)
-    assert made.names == ["postgres", "valkey", "sandbox", "web", "relay", "worker", "beat"]
+    assert made.names == ["postgres", "valkey", "sandbox", "web", "live", "front", "relay", "worker", "beat"]
     assert {who: port for port, who, _ in made.ports} == {
-        "web": 9000,
+        "front": 9000,
+        "web": 9004,
+        "live": 9005,
         "sandbox": 9001,
         "postgres": 9002,
         "valkey": 9003,
@@ -41,6 +43,20 @@ def test_with_nothing_given_everything_is_started_here(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "finance@demo.nexus.example"),
+        ({"FINANCE_EMAILS": "books@shop.example"}, "books@shop.example"),
+        ({"DJANGO_SETTINGS_MODULE": "config.settings.production"}, None),
+    ],
+)
+def test_a_demo_user_hears_how_a_day_was_closed_unless_somebody_else_is_named(
+    folder: Path, given: dict[str, str], told: str | None
+) -> None:
+    assert make(folder, **given).env.get("FINANCE_EMAILS") == told
+
+
+@pytest.mark.parametrize(
     ("given", "started"),
     [
         (["DATABASE_URL"], ["valkey"]),
@@ -55,7 +71,7 @@ def test_what_is_given_by_its_url_is_not_started(folder: Path, given: list[str],
     assert [server.name for server in made.servers] == started
     for name in given:
         assert made.env[name] == f"given-{name}"
-    assert [who for _, who, _ in made.ports] == ["web", "sandbox", *started]
+    assert [who for _, who, _ in made.ports] == ["front", "web", "live", "sandbox", *started]
 
 
 def test_an_empty_url_is_not_given(folder: Path) -> None:
@@ -84,7 +100,7 @@ def test_sandbox_and_shop_share_their_secrets_and_the_webhook_goes_to_our_port(f
     sandbox = made.services[0]
     assert sandbox.env["SANDBOX_SECRET_KEY"] == made.env["CHAPA_SECRET_KEY"]
     assert sandbox.env["SANDBOX_WEBHOOK_SECRET"] == made.env["CHAPA_WEBHOOK_SECRET"]
-    assert sandbox.env["SANDBOX_WEBHOOK_URL"] == "http://127.0.0.1:9000/api/v1/payments/chapa/webhook/"
+    assert sandbox.env["SANDBOX_WEBHOOK_URL"] == "http://127.0.0.1:9004/api/v1/payments/chapa/webhook/"
 
 
 def test_a_public_address_of_ones_own_is_allowed_as_a_host(folder: Path) -> None:
@@ -106,7 +122,7 @@ def test_every_process_is_told_the_ports_that_were_chosen(folder: Path) -> None:
 
 def test_the_number_of_processes_can_be_chosen(folder: Path) -> None:
     made = make(folder, WEB_WORKERS="3", WORKER_PROCESSES="5")
-    web, worker = made.services[1].command, made.services[3].command
+    web, worker = made.services[1].command, made.services[5].command
     assert web[web.index("--workers") + 1] == "3"
     assert worker[worker.index("--concurrency") + 1] == "5"
 

@@ -1,5 +1,6 @@
 """Which ports are taken, and what is said when they are not free."""
 
+import dataclasses
 import socket
 import subprocess
 import sys
@@ -14,9 +15,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_one_number_is_chosen_and_the_others_are_its_neighbours() -> None:
-    assert ports.from_environment(env={}) == ports.Ports(web=8000, sandbox=8001, postgres=8002, valkey=8003)
+    assert ports.from_environment(env={}) == ports.Ports(
+        front=8000, sandbox=8001, postgres=8002, valkey=8003, web=8004, live=8005
+    )
     chosen = ports.from_environment(env={"PORT": "9000", "POSTGRES_PORT": "6000", "VALKEY_PORT": " "})
-    assert chosen == ports.Ports(web=9000, sandbox=9001, postgres=6000, valkey=9003)
+    assert chosen == ports.Ports(front=9000, sandbox=9001, postgres=6000, valkey=9003, web=9004, live=9005)
 
 
 @pytest.mark.parametrize("nonsense", ["http", "0", "65536", "-1", "80.0", "٨٠٠٠", "9" * 5000])
@@ -51,8 +54,8 @@ def test_a_busy_port_is_named_with_who_wanted_it_and_how_to_change_it() -> None:
 
 def test_a_block_of_free_ports_is_one_that_servers_can_listen_on() -> None:
     block = ports.free_block()
-    assert [block.sandbox, block.postgres, block.valkey] == [block.web + step for step in (1, 2, 3)]
-    for port in (block.web, block.sandbox, block.postgres, block.valkey):
+    assert dataclasses.astuple(block) == tuple(block.front + step for step in range(6))
+    for port in dataclasses.astuple(block):
         with socket.socket() as server:
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             server.bind(("127.0.0.1", port))
@@ -63,7 +66,7 @@ def test_a_block_belongs_to_one_process_while_it_lives() -> None:
     """Also before its servers listen, and between their end and their next start."""
     block = ports.free_block()
     draw_from_it = "import sys; from stack import ports; ports._FREE_FROM, ports._FREE_TO = map(int, sys.argv[1:]);"
-    command = [sys.executable, "-c", f"{draw_from_it} ports.free_block()", str(block.web), str(block.web + 4)]
+    command = [sys.executable, "-c", f"{draw_from_it} ports.free_block()", str(block.front), str(block.front + 6)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert "PortBusy" in done.stderr, done
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 from celery import current_app
@@ -10,6 +11,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils.module_loading import import_string
 
+from core.doorbell import Doorbell
+from core.models import Event
 from core.relay import WATCHDOG_SECONDS, CeleryPublisher, Relay, Watchdog
 
 
@@ -25,15 +28,27 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         current_app.loader.import_default_modules()
         watchdog = Watchdog(seconds=options["watchdog_seconds"])
+        doorbell = Doorbell(url=settings.REDIS_URL)
         relay = Relay(
             topics=import_string(settings.OUTBOX_TOPICS),
             publisher=CeleryPublisher(app=current_app),
             poll_seconds=settings.OUTBOX_POLL_SECONDS,
             heartbeat_seconds=min(10, settings.HEARTBEAT_SECONDS),
             on_tick=watchdog.seen,
+            on_published=lambda events: doorbell.ring(keys=watched(events)),
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: relay.stop.set())
         watchdog.start()
+        if settings.LIVE_STREAMS:
+            doorbell.start()
         relay.run()
+        doorbell.stop()
         watchdog.stop()
+
+
+def watched(events: Sequence[Event]) -> set[int]:
+    """The ids of what somebody may be watching (`settings.OUTBOX_WATCHED`), of the events that are about one."""
+    if not settings.LIVE_STREAMS:
+        return set()
+    return {event.payload[settings.OUTBOX_WATCHED] for event in events if settings.OUTBOX_WATCHED in event.payload}

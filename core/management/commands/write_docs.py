@@ -15,7 +15,10 @@ HINT_LINES = 20
 
 
 class Command(BaseCommand):
-    help = "Write docs/errors.md and docs/flows.md from the code; with --check write nothing, exit 1 where they differ."
+    help = (
+        "Write docs/errors.md, docs/flows.md, docs/openapi.yaml and docs/schema.graphql from the code; with --check "
+        "write nothing, exit 1 where they differ."
+    )
     requires_system_checks = []  # it reads code: no database, no settings beyond where the project is
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -34,6 +37,8 @@ class Command(BaseCommand):
         documents = {
             folder / "errors.md": reference.errors(root=root, modules=modules),
             folder / "flows.md": reference.flows(modules=modules),
+            folder / "openapi.yaml": reference.openapi(),
+            folder / "schema.graphql": reference.graphql_schema(modules=modules),
         }
         stale = {path: text for path, text in documents.items() if _read(path) != text}
         if options["check"]:

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from core.transactions import durable
+from products import catalogue
 from products.models import Category, Product
 
 CATEGORIES = (("coffee", "Coffee"), ("spices", "Spices"), ("honey", "Honey"), ("crafts", "Crafts"), ("books", "Books"))
@@ -59,4 +60,6 @@ class Command(BaseCommand):
                 )[1]
                 for sku, slug, category, name, description, price, pieces in PRODUCTS
             ]
+            if any(created):
+                catalogue.changed()
         self.stdout.write(f"catalogue: {sum(created)} products added, {len(created) - sum(created)} there already")

@@ -1,0 +1,21 @@
+"""The GraphQL schema, merged from the apps. A subscription joins it here as soon as an app has one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from strawberry.tools import merge_types
+
+from core.graphql import types
+from core.graphql.endpoint import AsWasRead, Schema
+from orders import graphql as orders
+from payments import graphql as payments
+from products import graphql as products
+from users import graphql as users
+
+schema: Final = Schema(
+    query=merge_types("Query", (payments.Query, products.Query, users.Query)),
+    mutation=merge_types("Mutation", (orders.Mutation, payments.Mutation)),
+    extensions=[AsWasRead],
+    config=types.config(),
+)

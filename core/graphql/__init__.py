@@ -1,0 +1,1 @@
+"""What every app's `graphql.py` is made of: how a query is read, limited, run, answered and paged."""

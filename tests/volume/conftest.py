@@ -1,0 +1,26 @@
+"""Many orders, made once for all tests of this folder: `NEXUS_VOLUME_ORDERS` says how many (a million in the proof)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from payments import volume
+
+ORDERS = int(os.environ.get("NEXUS_VOLUME_ORDERS", "20000"))
+
+
+@pytest.fixture(scope="module")
+def many(django_db_setup: None, django_db_blocker: Any) -> Iterator[int]:
+    """How many orders there are. They are taken away again, for other tests look at all there is."""
+    with django_db_blocker.unblock():
+        for _ in volume.seed(orders=ORDERS):
+            pass
+        yield ORDERS
+        call_command("flush", interactive=False, verbosity=0)
+        connection.close()
