@@ -1,4 +1,4 @@
-"""The GraphQL schema, merged from the apps. A subscription joins it here as soon as an app has one."""
+"""The GraphQL schema, merged from the apps."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from core.graphql import types
 from core.graphql.endpoint import AsWasRead, Schema
 from orders import graphql as orders
 from payments import graphql as payments
+from payments.live.subscription import Subscription
 from products import graphql as products
 from users import graphql as users
 
 schema: Final = Schema(
     query=merge_types("Query", (payments.Query, products.Query, users.Query)),
     mutation=merge_types("Mutation", (orders.Mutation, payments.Mutation)),
+    subscription=Subscription,
     extensions=[AsWasRead],
     config=types.config(),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Self
 
@@ -72,16 +72,22 @@ class Order(OrderFields):
 
     @strawberry.field(description="Every attempt to pay it, the latest first.")
     def payments(self) -> list[Payment]:
-        return [Payment.of(represent(each)) for each in self.batch.load("payments", _attempts).get(self.number, ())]
+        return [Payment.of(said) for said in self.batch.load("payments", _attempts).get(self.number, ())]
+
+    @classmethod
+    def whole(cls, said: Mapping[str, Any], *, payments: Sequence[Mapping[str, Any]]) -> Self:
+        """The node of what REST says of an order and of its attempts, the latest first: nothing is left to load."""
+        number = said["number"]
+        return cls.of(said, batch=Batch([number], loaded={"payments": {number: payments}}))
 
 
-def _attempts(numbers: list[str]) -> dict[str, list[models.Payment]]:
-    """The attempts to pay these orders, by number: one statement for a whole page."""
-    found: dict[str, list[models.Payment]] = {}
+def _attempts(numbers: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """What REST says of the attempts to pay these orders, by number: one statement for a whole page."""
+    found: dict[str, list[dict[str, Any]]] = {}
     for payment in (
         models.Payment.objects.filter(order__number__in=numbers).select_related("order").order_by("-created_at")
     ):
-        found.setdefault(payment.order.number, []).append(payment)
+        found.setdefault(payment.order.number, []).append(represent(payment))
     return found
 
 

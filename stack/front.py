@@ -1,4 +1,4 @@
-"""One address for a browser on a developer's machine: hands each connection to the web, or a stream's to live.
+"""One address for a browser on a developer's machine: hands each connection to the web, or one that lasts to live.
 
 A request's head is read, told to close its connection, and passed on; everything after it, either way, is handed
 through byte for byte as it comes. So nothing is interpreted that could be interpreted differently behind us. In
@@ -13,8 +13,9 @@ import signal
 from dataclasses import dataclass
 
 _STREAM = re.compile(rb"[A-Z]+ (?:https?://[^/ ]+)?/api/v1/orders/[^/ ?]+/stream/(?:\?[^ ]*)? ")
+_GRAPHQL = re.compile(rb"GET (?:https?://[^/ ]+)?/graphql/(?:\?[^ ]*)? ")
 _HOP = re.compile(rb"\r\n(?:connection|keep-alive|proxy-connection):[^\r\n]*", re.IGNORECASE)
-_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
+_UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
 _HEAD_BYTES = 64 * 1024
 _HEAD_SECONDS = 60.0
 _CHUNK = 64 * 1024
@@ -63,7 +64,8 @@ class Front:
 
     def port_for(self, head: bytes) -> int:
         """Who answers a request that begins like this."""
-        return self.live_port if _STREAM.match(head) else self.web_port
+        lasts = _STREAM.match(head) or (_GRAPHQL.match(head) and _UPGRADE.search(head))
+        return self.live_port if lasts else self.web_port
 
 
 def closing(head: bytes) -> bytes:

@@ -233,6 +233,8 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+GRAPHQL_SCHEMA = "config.schema.schema"
+"""Where the live process finds what the apps have made together: it is below config, and imports nothing of it."""
 GRAPHQL_EXPLORER = False
 """Whether GraphQL tells its schema and suggests names. A developer's machine does."""
 

@@ -100,10 +100,10 @@ def _look_through(lexer: Lexer) -> None:
             raise MalformedQuery("a number is too long")
 
 
-def operation_in(document: DocumentNode, *, name: str | None) -> OperationDefinitionNode:
-    """The operation that is to be run.
+def operation_in(document: DocumentNode, *, name: str | None, is_subscribing: bool = False) -> OperationDefinitionNode:
+    """The operation that is to be run: a subscription where `is_subscribing`, and nothing else.
 
-    :raises InvalidQuery: where there is none of this name, or several and none was named.
+    :raises InvalidQuery: where there is none of this name, or several and none was named, or it is of the other kind.
     """
     found = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
     wanted = [node for node in found if name is None or (node.name and node.name.value == name)]
@@ -111,8 +111,10 @@ def operation_in(document: DocumentNode, *, name: str | None) -> OperationDefini
         raise InvalidQuery("There is no such operation in the query.")
     if len(wanted) > 1:
         raise InvalidQuery("The query has several operations: say which one by `operationName`.")
-    if wanted[0].operation is OperationType.SUBSCRIPTION:
-        raise InvalidQuery("A subscription needs a connection that stays open.")
+    if not is_subscribing and wanted[0].operation is OperationType.SUBSCRIPTION:
+        raise InvalidQuery("A subscription needs a connection that stays open: a WebSocket to this address.")
+    if is_subscribing and wanted[0].operation is not OperationType.SUBSCRIPTION:
+        raise InvalidQuery("This connection is for subscriptions; queries and mutations are posted.")
     return wanted[0]
 
 

@@ -8,7 +8,6 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from django.conf import settings
 from django.utils.timezone import now
 from drf_spectacular.utils import extend_schema
@@ -26,9 +25,6 @@ from core import edge, problems
 from core.fields import StrictCharField, StrictSerializer
 from core.graphql import documents, errors
 from core.permissions import Anyone
-from core.problems import InternalError
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -113,10 +109,7 @@ class Endpoint(APIView):
 
     def handle_exception(self, exc: Exception) -> Response:
         """What is wrong with the request itself, in GraphQL's form with HTTP's status."""
-        refusal = problems.refusal_for(exc)
-        if refusal is None:
-            log.error("graphql.failed", field="", exc_info=exc)
-            refusal = InternalError()
+        refusal = errors.refusal_for(exc)
         response = Response({"errors": [errors.of_refusal(refusal)]}, status=refusal.status)
         for name in ("Retry-After", "WWW-Authenticate"):
             value = problems.response_to(refusal).headers.get(name)

@@ -47,6 +47,15 @@ def content(given: Given) -> dict[str, Any]:
     return said
 
 
+def refusal_for(error: Exception, *, field: str = "") -> DomainError:
+    """What an exception is told as; a bug, which is logged, as no more than that it is one."""
+    refusal = problems.refusal_for(error)
+    if refusal is None:
+        log.error("graphql.failed", field=field, exc_info=error)
+        return InternalError()
+    return refusal
+
+
 def of_refusal(refusal: DomainError) -> dict[str, Any]:
     """The error that stands for a refusal, whatever part of a request it met."""
     document = problems.document(refusal)
@@ -90,10 +99,7 @@ def _of_field(error: GraphQLError) -> dict[str, Any]:
         return _as_named_here(cause.document)
     if cause is None:  # an argument that turned out not to fit
         return of_refusal(_why_not(error, fits_the_schema=True))
-    refusal = problems.refusal_for(cause)
-    if refusal is None:
-        log.error("graphql.failed", field=".".join(map(str, error.path or ())), exc_info=cause)
-        refusal = InternalError()
+    refusal = refusal_for(cause, field=".".join(map(str, error.path or ())))
     return _as_named_here(of_refusal(refusal)["extensions"])
 
 

@@ -79,11 +79,14 @@ def body_with(**given: Any) -> dict[str, Any]:
 
 
 class Batch:
-    """The nodes of one page, by key. What the first of them is asked for is loaded for all: no query per node."""
+    """The nodes of one page, by key. What the first of them is asked for is loaded for all: no query per node.
 
-    def __init__(self, keys: Iterable[str]) -> None:
+    `loaded` is what is there already, by what it is.
+    """
+
+    def __init__(self, keys: Iterable[str], *, loaded: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self.keys = list(keys)
-        self._loaded: dict[str, Mapping[str, Any]] = {}
+        self._loaded: dict[str, Mapping[str, Any]] = dict(loaded or {})
 
     def load(self, what: str, load: Callable[[list[str]], Mapping[str, Any]]) -> Mapping[str, Any]:
         """What `load` found for the keys; the same the next time."""

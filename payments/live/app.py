@@ -1,4 +1,6 @@
-"""GET /api/v1/orders/{number}/stream/ as server-sent events: an ASGI application of its own, beside Django's."""
+"""GET /api/v1/orders/{number}/stream/ as server-sent events, and GraphQL's subscriptions at /graphql/ over a WebSocket:
+an ASGI application of its own, beside Django's.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import contextlib
 import json
 import random
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -18,6 +20,8 @@ from django.utils.timezone import now
 
 from core import health, problems
 from core.errors import DomainError
+from core.graphql import subscriptions
+from core.graphql.endpoint import Schema
 from core.request_id import sane_or_new
 from orders.access import OrderNotFound
 from orders.numbers import OrderNumberConverter
@@ -44,6 +48,7 @@ STALLED_SECONDS: Final = 30.0
 MOST_PARAMETERS: Final = 20
 RECONNECT_MS: Final = (1_000, 3_000)
 """When a broken stream is asked for again: drawn anew for each, so that not all come back at once."""
+SOCKET_PATH: Final = "/graphql/"
 _PATH: Final = re.compile(rf"/api/v1/orders/({OrderNumberConverter.regex})/stream/")
 
 
@@ -54,8 +59,10 @@ class App:
     lookout: Lookout
     database: Database
     places: Places
+    schema: Schema
     pulse_seconds: float = PULSE_SECONDS
     heartbeat_seconds: float = 10.0
+    idle_seconds: float = 60.0
     updates: Updates = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,8 +76,27 @@ class App:
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
+        elif scope["path"] == SOCKET_PATH:
+            await self._socket(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1000})
+            await send({"type": "websocket.close", "code": 1000})  # before it is open: 403
+
+    async def _socket(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """A connection for subscriptions. It takes a place, as each of its subscriptions does."""
+        with structlog.contextvars.bound_contextvars(request_id=sane_or_new(_headers_of(scope).get("x-request-id"))):
+            try:
+                with self.places.one():
+                    await subscriptions.serve(
+                        scope,
+                        receive,
+                        send,
+                        schema=self.schema,
+                        service=self,
+                        most=self.places.most_each,
+                        idle_seconds=self.idle_seconds,
+                    )
+            except admission.StreamsFull:
+                await subscriptions.turn_away(receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -92,7 +118,7 @@ class App:
             await asyncio.sleep(self.heartbeat_seconds)
 
     async def _http(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = _headers_of(scope)
         request_id = sane_or_new(headers.get("x-request-id"))
         answer = _Answer(send=send, request_id=request_id)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -124,6 +150,17 @@ class App:
             await self._stream(number, Shown.by(headers=headers, query=query), seen, receive, answer)
 
     async def _stream(self, number: str, shown: Shown, seen: str, receive: Receive, answer: _Answer) -> None:
+        async with self.news_of(number=number, shown=shown, seen=seen) as news, _gone_with(receive):
+            await _tell(news, answer)
+
+    @contextlib.asynccontextmanager
+    async def news_of(
+        self, *, number: str, shown: Shown, seen: str = ""
+    ) -> AsyncIterator[AsyncGenerator[Update | None, None]]:
+        """The updates of an order, and None when all is told, for whoever may see it; a place is taken meanwhile.
+
+        :raises AuthenticationFailed: · InvalidTicket: · OrderNotFound: · TooManyStreams: · Busy:
+        """
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 order, held = await self.database.run(admission.admit, number=number, shown=shown, at=now())
@@ -131,8 +168,12 @@ class App:
             raise problems.Busy(retry_after=problems.BUSY_RETRY_SECONDS) from None
         with self.places.one_of(held.holder):
             news = self.updates.of(order_id=order.pk, shown=held, seen=seen, pulse_seconds=self.pulse_seconds)
-            async with contextlib.aclosing(news), _gone_with(receive):
-                await _tell(news, answer)
+            async with contextlib.aclosing(news):
+                yield news
+
+
+def _headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 async def _tell(news: Any, answer: _Answer) -> None:

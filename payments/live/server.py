@@ -7,6 +7,7 @@ import socket
 import structlog
 import uvicorn
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from payments.live.admission import Places
 from payments.live.app import App
@@ -15,6 +16,8 @@ from payments.live.lookout import Lookout
 
 log = structlog.get_logger(__name__)
 
+MOST_MESSAGE_BYTES = 64 * 1024
+"""A query of the longest that is read, escaped, with its variables."""
 GRACE_SECONDS = 8
 """In which streams end in order; what has not is cut."""
 
@@ -27,6 +30,7 @@ def app(*, redis_url: str = "") -> App:
             redis_url=redis_url or settings.REDIS_URL, database=database, poll_seconds=settings.LIVE_POLL_SECONDS
         ),
         database=database,
+        schema=import_string(settings.GRAPHQL_SCHEMA),
         places=Places(most=settings.LIVE_MAX_STREAMS, most_each=settings.LIVE_MAX_STREAMS_EACH),
         heartbeat_seconds=min(10, settings.HEARTBEAT_SECONDS),
     )
@@ -45,7 +49,9 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 lifespan="on",
-                ws="none",
+                ws="websockets-sansio",
+                ws_max_size=MOST_MESSAGE_BYTES,
+                ws_per_message_deflate=False,  # its window is memory for each connection, and messages are short
                 server_header=False,
                 date_header=True,
                 backlog=2048,

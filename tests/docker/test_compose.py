@@ -210,6 +210,11 @@ def test_the_gateway_hands_streams_to_live_and_the_rest_to_the_web() -> None:
     assert re.search(pattern[1], tickets.STREAM_PATH.format(number="K7M2-9QXD"))
     for other in ("/api/v1/orders/", "/api/v1/orders/K7M2-9QXD/", "/api/v1/orders/K7M2-9QXD/payments/", "/order/x/"):
         assert not re.search(pattern[1], other)
+    graphql = re.search(
+        r"map \$http_upgrade \$graphql \{\s+default http://web:(\d+);\s+websocket http://live:(\d+);", text
+    )
+    assert graphql is not None
+    assert (graphql[1], graphql[2]) == (SERVICES["web"]["environment"]["PORT"], pattern[2])
     mounted, _, _ = SERVICES[GATEWAY]["volumes"][0].partition(":")
     assert (reading.DOCKER / mounted).is_file()
 

@@ -139,6 +139,25 @@ def test_a_stream_goes_to_live_and_everything_else_to_the_web(target: str, who: 
     assert Front(web_port=1, live_port=2).port_for(head(target)) == who
 
 
+@pytest.mark.parametrize(
+    ("start", "upgrade", "who"),
+    [
+        ("GET /graphql/", "websocket", 2),
+        ("GET /graphql/?x=1", "WebSocket", 2),
+        ("GET /graphql/", "h2c", 1),
+        ("GET /graphql/", "", 1),
+        ("POST /graphql/", "websocket", 1),
+        ("GET /admin/", "websocket", 1),
+    ],
+)
+def test_a_websocket_for_subscriptions_goes_to_live_and_other_questions_to_graphql_to_the_web(
+    start: str, upgrade: str, who: int
+) -> None:
+    line = f"Upgrade: {upgrade}\r\n" if upgrade else ""
+    asked = f"{start} HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\n{line}\r\n".encode()
+    assert Front(web_port=1, live_port=2).port_for(asked) == who
+
+
 def test_a_connection_is_for_one_request_and_other_headers_stay() -> None:
     asked = b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: keep-alive\r\nX-Connection: 1\r\nkeep-alive: 5\r\n\r\n"
     assert closing(asked) == b"GET / HTTP/1.1\r\nHost: shop\r\nX-Connection: 1\r\nConnection: close\r\n\r\n"
