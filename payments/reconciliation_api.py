@@ -75,12 +75,15 @@ class Discrepancies(Endpoint):
         summary="What does not agree, newest first (finance)",
     )
     def get(self, request: Request) -> Response:
-        wanted = DiscrepancyFilter(request.GET, queryset=Discrepancy.objects.select_related("order"))
+        wanted = DiscrepancyFilter(request.GET, queryset=Discrepancy.objects.select_related("order", "payment"))
         if not wanted.is_valid():
             raise ValidationError(dict(wanted.errors))
         pages = _Opened()
         found: list[Any] = pages.paginate_queryset(wanted.qs, request, view=self) or []
-        return pages.get_paginated_response([represent_discrepancy(discrepancy) for discrepancy in found])
+        possible = resolutions.possible_of(found)
+        return pages.get_paginated_response(
+            [represent_discrepancy(discrepancy, possible=possible[discrepancy.pk]) for discrepancy in found]
+        )
 
 
 class DiscrepancyResolution(Endpoint):
@@ -113,4 +116,4 @@ class DiscrepancyResolution(Endpoint):
             actor=principal_of(request).actor,
             at=now(),
         )
-        return Response(represent_discrepancy(discrepancy))
+        return Response(represent_discrepancy(discrepancy, possible=resolutions.possible(discrepancy)))

@@ -5,7 +5,7 @@ What a decision books, it books in the transaction that closes the discrepancy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -59,12 +59,33 @@ POSSIBLE: Final[Mapping[DiscrepancyKind, tuple[Resolution, ...]]] = {
 
 def possible(discrepancy: Discrepancy) -> tuple[Resolution, ...]:
     """What may be decided about it now."""
-    if discrepancy.status != DiscrepancyStatus.OPEN:
-        return ()
-    payment = discrepancy.payment
-    if payment is not None and payment.state is PaymentStatus.MISMATCHED:
-        return _HELD if _is_booked(payment) and payment.gateway_reference else (_R.NOT_RECEIVED,)
-    return POSSIBLE[DiscrepancyKind(discrepancy.kind)]
+    return possible_of([discrepancy])[discrepancy.pk]
+
+
+def possible_of(discrepancies: Sequence[Discrepancy]) -> dict[int, tuple[Resolution, ...]]:
+    """What may be decided about each of these now, by id; one statement at most, if their payments are there."""
+    held = {
+        each.pk: each.payment
+        for each in discrepancies
+        if each.payment is not None and each.payment.state is PaymentStatus.MISMATCHED
+    }
+    references = [bookings.capture_reference(payment) for payment in held.values()]
+    booked = (
+        set(JournalEntry.objects.filter(reference__in=references).values_list("reference", flat=True))
+        if references
+        else set()
+    )
+
+    def answers(discrepancy: Discrepancy) -> tuple[Resolution, ...]:
+        if discrepancy.status != DiscrepancyStatus.OPEN:
+            return ()
+        payment = held.get(discrepancy.pk)
+        if payment is None:
+            return POSSIBLE[DiscrepancyKind(discrepancy.kind)]
+        is_booked = bookings.capture_reference(payment) in booked
+        return _HELD if is_booked and payment.gateway_reference else (_R.NOT_RECEIVED,)
+
+    return {each.pk: answers(each) for each in discrepancies}
 
 
 def resolve(*, discrepancy_id: int, resolution: Resolution, reason: str, actor: str, at: datetime) -> Discrepancy:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from rest_framework import serializers
 
 from core.fields import AmountField, StrictCharField, StrictSerializer
+from payments.flow import PaymentStatus
 from payments.models import Payment
 from payments.models.payment import STATUSES
+
+DECIDED: Final = {
+    PaymentStatus.FAILED: "The shop has looked into it: no money of this attempt came.",
+    PaymentStatus.SUCCEEDED: "The shop has looked into it: this money does not pay the order, and goes back.",
+}
+"""What customers read where one of us has decided. Why, in our own words, is for us: the timeline shows it to staff."""
 
 
 class PaymentIn(StrictSerializer):
@@ -39,7 +46,7 @@ class PaymentOut(serializers.Serializer[Any]):
         return payment.method or None
 
     def get_failure_reason(self, payment: Payment) -> str | None:
-        return payment.failure_reason or None
+        return DECIDED.get(payment.state) if payment.decided_by else payment.failure_reason or None
 
 
 def represent(payment: Payment) -> dict[str, Any]:

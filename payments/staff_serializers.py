@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.fields import AmountField, StrictCharField, StrictSerializer
 from payments.models import Discrepancy, ReconciliationRun, Refund, RefundCause, Resolution, RunKind, RunStatus
 from payments.models.reconciliation import DISCREPANCY_KINDS, DISCREPANCY_STATUSES
 from payments.models.refund import REFUND_STATUSES
+
+RESOLUTIONS: Final = [(answer.value, answer.value) for answer in Resolution]
 
 
 class ReasonIn(StrictSerializer):
@@ -91,7 +95,7 @@ class RunOut(serializers.Serializer[Any]):
 
 
 class ResolutionIn(ReasonIn):
-    resolution = serializers.ChoiceField(choices=[(answer.value, answer.value) for answer in Resolution])
+    resolution = serializers.ChoiceField(choices=RESOLUTIONS)
 
 
 class DiscrepancyOut(serializers.Serializer[Any]):
@@ -106,6 +110,7 @@ class DiscrepancyOut(serializers.Serializer[Any]):
     payment_id = serializers.UUIDField(allow_null=True)
     refund_id = serializers.UUIDField(allow_null=True)
     run_id = serializers.IntegerField(allow_null=True)
+    possible_resolutions = serializers.SerializerMethodField()
     resolution = serializers.SerializerMethodField()
     reason = serializers.SerializerMethodField()
     resolved_by = serializers.SerializerMethodField()
@@ -114,6 +119,10 @@ class DiscrepancyOut(serializers.Serializer[Any]):
 
     def get_order_number(self, discrepancy: Discrepancy) -> str | None:
         return discrepancy.order.number if discrepancy.order else None
+
+    @extend_schema_field(serializers.ListField(child=serializers.ChoiceField(choices=RESOLUTIONS)))
+    def get_possible_resolutions(self, _: Discrepancy) -> list[str]:
+        return [answer.value for answer in self.context["possible"]]
 
     def get_resolution(self, discrepancy: Discrepancy) -> str | None:
         return discrepancy.resolution or None
@@ -135,6 +144,7 @@ def represent_run(run: ReconciliationRun) -> dict[str, Any]:
     return data
 
 
-def represent_discrepancy(discrepancy: Discrepancy) -> dict[str, Any]:
-    data: dict[str, Any] = dict(DiscrepancyOut(discrepancy).data)
+def represent_discrepancy(discrepancy: Discrepancy, *, possible: Sequence[Resolution]) -> dict[str, Any]:
+    """A discrepancy as finance sees it; `possible` is what may be decided about it now."""
+    data: dict[str, Any] = dict(DiscrepancyOut(discrepancy, context={"possible": possible}).data)
     return data

@@ -230,6 +230,7 @@ SPECTACULAR_SETTINGS = {
         "OrderStatus": "orders.models.STATUSES",
         "PaymentStatus": "payments.models.payment.STATUSES",
         "Currency": "core.money.Currency",
+        "Resolution": "payments.staff_serializers.RESOLUTIONS",
     },
 }
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils.timezone import now
 
 from core.models import Event
-from payments import nightly
+from payments import nightly, settlement
 from payments.models import DiscrepancyKind, ReconciliationRun, Refund, RunStatus
 from tests import factories, staff
 from tests.payments.chapa_list import ListingGateway, disagree
@@ -102,9 +102,31 @@ def test_a_list_costs_the_same_number_of_statements_however_long(api, who, gatew
         payment = gateway.paid()
         disagree(DiscrepancyKind.FEE, payment.tx_ref, theirs="1.01 ETB", payment=payment)
 
-    with django_assert_max_num_queries(5):
+    for _ in range(3):
+        order = factories.order()
+        short = factories.pending_payment(order=order, gateway=gateway)
+        gateway.pay(short, amount="1.00")
+        settlement.settle(tx_ref=short.tx_ref, gateway=gateway, at=now())
+
+    with django_assert_max_num_queries(6):
         found = api.get("/reconciliation/discrepancies/", authorization=who).json()["results"]
-    assert len({each["order_number"] for each in found}) == 5
+    assert len({each["order_number"] for each in found}) == 8
+
+
+def test_the_list_says_what_may_be_decided_about_each(api, who, gateway, fee_differs):
+    order = factories.order()
+    short = factories.pending_payment(order=order, gateway=gateway)
+    gateway.pay(short, amount="1.00")
+    settlement.settle(tx_ref=short.tx_ref, gateway=gateway, at=now())
+
+    def listed():
+        found = api.get("/reconciliation/discrepancies/", authorization=who).json()["results"]
+        return {each["kind"]: each["possible_resolutions"] for each in found}
+
+    assert listed() == {"fee": ["explained", "accept_theirs"], "amount": ["refund", "not_received"]}
+    resolved = resolve(api, fee_differs, who, resolution="explained", reason="a test")
+    assert resolved.json()["possible_resolutions"] == []
+    assert listed()["fee"] == []
 
 
 def test_a_decision_has_a_reason_and_a_name_and_is_made_once(api, who, finance, fee_differs, problem):
@@ -123,6 +145,7 @@ def test_a_decision_has_a_reason_and_a_name_and_is_made_once(api, who, finance, 
         "id": fee_differs.pk, "kind": "fee", "status": "resolved", "subject": fee_differs.subject, "ours": "1.00 ETB",
         "theirs": "1.01 ETB", "detail": "", "order_number": fee_differs.order.number,
         "payment_id": str(fee_differs.payment_id), "refund_id": None, "run_id": None, "resolution": "accept_theirs",
+        "possible_resolutions": [],
         "reason": "Chapa's invoice says so", "resolved_by": f"staff:{finance.pk}", "opened_at": said["opened_at"],
         "resolved_at": said["resolved_at"],
     }  # fmt: skip

@@ -18,8 +18,10 @@ from core.models import Event
 from core.money import Currency, Money
 from orders import lifecycle
 from payments import refunds, repayments, resolutions
+from payments.flow import PaymentStatus
 from payments.gateway import RefundReceipt, RefundVerdict, Refused, Verdict
 from payments.models import Account, Discrepancy, DiscrepancyKind, Payment, Refund, RefundCause, Resolution
+from payments.serializers import DECIDED, represent
 from products.models import Product
 from tests import factories
 from tests.gateways import HELD_UP, UNREACHABLE
@@ -379,6 +381,7 @@ def test_mismatched_money_is_booked_and_goes_back_when_a_person_says_so(gateway)
 
     payment.refresh_from_db()
     assert (payment.status, payment.settles_order, payment.decided_by) == ("succeeded", False, ADMIN)
+    assert represent(payment)["failure_reason"] == DECIDED[PaymentStatus.SUCCEEDED]
     arrives(Refund.objects.get(), gateway)
     assert on(Account.UNAPPLIED) == "0.00"
     assert order_of(payment).status == "awaiting_payment"
@@ -399,6 +402,7 @@ def test_a_person_who_says_that_nothing_came_has_the_last_word(gateway):
     assert (payment.status, payment.next_check_at) == ("failed", None)
     assert books() == {}
     assert payment.is_settled  # whatever Chapa says later
+    assert represent(payment)["failure_reason"] == DECIDED[PaymentStatus.FAILED]  # what we wrote is for us
 
 
 # --- Submitting, and what Chapa answers ---
