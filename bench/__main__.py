@@ -8,24 +8,31 @@ import platform
 
 from bench import of_money, system, throughput
 
+WHAT = ("all", "throughput", "reads", "live", "system", "money")
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=["all", "throughput", "reads", "system", "money"], default="all")
+    parser.add_argument("what", nargs="?", choices=WHAT, default="all")
     parser.add_argument("--seconds", type=float, default=4.0, help="a round's length for each side")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--payments", type=int, default=100, help="payments whose latency is measured")
+    parser.add_argument("--streams", type=int, default=2_000, help="streams that are open at once")
     parser.add_argument("--webhooks", type=int, default=2_000, help="stored webhooks that one worker drains")
     parser.add_argument("--due", type=int, default=5_000, help="attempts that are due at once")
     parser.add_argument("--entries", type=int, default=100_000, help="journal entries that are sealed and verified")
     parser.add_argument("--lines", type=int, default=100_000, help="lines of a settlement file that are matched")
     given = parser.parse_args()
-    wanted = ["throughput", "reads", "system", "money"] if given.what == "all" else [given.what]
+    wanted = WHAT[1:] if given.what == "all" else [given.what]
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
     if "throughput" in wanted:
         _table("bare/s", throughput.compare(seconds=given.seconds, rounds=given.rounds))
     if "reads" in wanted:
-        _table("uncached/s", throughput.compare_reads(seconds=given.seconds, rounds=given.rounds))
+        _table("uncached/s", throughput.compare_kept_reads(seconds=given.seconds, rounds=given.rounds))
+        _table("bare/s", throughput.compare_order_reads(seconds=given.seconds, rounds=given.rounds))
+    if "live" in wanted:
+        throughput.measure_live(streams=given.streams)
+        print()
     if "system" in wanted:
         for line in system.measure(payments=given.payments):
             print(line)

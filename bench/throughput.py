@@ -85,7 +85,7 @@ def compare(*, seconds: float, rounds: int) -> list[Comparison]:
             ]
 
 
-def compare_reads(*, seconds: float, rounds: int) -> list[Comparison]:
+def compare_kept_reads(*, seconds: float, rounds: int) -> list[Comparison]:
     """The catalogue, kept in Redis, against the same server that keeps nothing."""
     with _prepared() as env:
         block = ports.free_block()
@@ -97,6 +97,40 @@ def compare_reads(*, seconds: float, rounds: int) -> list[Comparison]:
                 _in_turn("catalogue read", catalogue, 200, 3.0, block.web, block.sandbox, seconds, rounds),
                 _in_turn("product read", product, 200, 3.0, block.web, block.sandbox, seconds, rounds),
             ]
+
+
+def compare_order_reads(*, seconds: float, rounds: int) -> list[Comparison]:
+    """A guest's look at an order, its token shown, against a bare DRF view that makes the same query."""
+    with _prepared() as env:
+        block = ports.free_block()
+        with (
+            _serving("config.wsgi:application", port=block.web, env=env),
+            _serving("bench.bare.wsgi:application", port=block.sandbox, env=env),
+        ):
+            look = _looks_at(_answer(block.web, order()))
+            return [_in_turn("order read", look, 200, 0.70, block.web, block.sandbox, seconds, rounds)]
+
+
+def measure_live(*, streams: int) -> None:
+    """Print what so many streams weigh in one process, and how soon they are told."""
+    with _prepared() as env:
+        block = ports.free_block()
+        command = [sys.executable, "-m", "bench.live", f"--port={block.live}", f"--streams={streams}"]
+        env |= {"LIVE_MAX_STREAMS": str(streams + 10), "LOG_LEVEL": "CRITICAL"}
+        subprocess.run(command, cwd=ROOT, env=env, check=True)
+
+
+def _looks_at(placed: dict[str, str]) -> Callable[[], load.Call]:
+    headers = {"X-Order-Token": placed["access_token"]}
+    return lambda: load.Call(f"/api/v1/orders/{placed['number']}/", b"", headers, method="GET")
+
+
+def _answer(port: int, call: load.Call) -> dict[str, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request(call.method, call.path, call.body, call.headers)
+    answer: dict[str, str] = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
 
 
 @contextlib.contextmanager

@@ -80,6 +80,39 @@ class Orders(APIView):
         return Response(answer, status=201)
 
 
+class OneOrder(APIView):
+    """A bare DRF view that shows an order with its lines."""
+
+    def get(self, request: Request, number: str) -> Response:  # noqa: ARG002 - DRF's signature
+        order = Order.objects.get(number=number)
+        return Response(
+            {
+                "number": order.number,
+                "status": order.status,
+                "currency": order.currency,
+                "total": str(order.total_amount),
+                "refunded_total": str(order.refunded_amount),
+                "items": [
+                    {
+                        "sku": line.sku,
+                        "name": line.name,
+                        "unit_price": str(line.unit_price),
+                        "quantity": line.quantity,
+                        "line_total": str(line.line_total),
+                    }
+                    for line in order.lines.all()
+                ],
+                "email": order.email,
+                "phone_number": order.phone_number,
+                "first_name": order.first_name,
+                "last_name": order.last_name,
+                "language": order.language,
+                "created_at": order.created_at.isoformat(),
+                "expires_at": order.expires_at.isoformat(),
+            }
+        )
+
+
 def webhook(request: HttpRequest) -> HttpResponse:
     """A bare Django view that checks the HMAC and inserts one row."""
     body = request.body
