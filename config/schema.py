@@ -21,3 +21,17 @@ schema: Final = Schema(
     extensions=[AsWasRead],
     config=types.config(),
 )
+
+LIMITS: Final = {
+    "products": "catalogue",
+    "product": "catalogue",
+    "categories": "catalogue",
+    "me": "account",
+    "order": "read",
+    "orders": "read",
+    "quoteOrder": "place",
+    "placeOrder": "place",
+    "cancelOrder": "place",
+    "startPayment": "pay",
+}
+"""Each question under the limit that REST has for it: whoever has used it up there has used it up here."""

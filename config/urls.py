@@ -5,7 +5,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from config import documents, pages
-from config.schema import schema
+from config.schema import LIMITS, schema
 from core import health, problems
 from core.graphql.endpoint import Endpoint as GraphQL
 from core.permissions import Anyone
@@ -21,7 +21,7 @@ open_to_all = {"permission_classes": [Anyone], "authentication_classes": [], "ht
 
 urlpatterns = [
     path("api/v1/", include(api)),
-    path("graphql/", GraphQL.as_view(schema=schema)),
+    path("graphql/", GraphQL.as_view(schema=schema, limits_of=LIMITS)),
     path("api/schema/", SpectacularAPIView.as_view(**open_to_all), name="schema"),
     path("api/docs/", documents.from_here_alone(SpectacularSwaggerView.as_view(url_name="schema", **open_to_all))),
     path("api/redoc/", documents.from_here_alone(SpectacularRedocView.as_view(url_name="schema", **open_to_all))),

@@ -118,6 +118,42 @@ def operation_in(document: DocumentNode, *, name: str | None, is_subscribing: bo
     return wanted[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A field at the top of an operation, and the `token` that it shows; empty where it shows none."""
+
+    name: str
+    token: str
+
+
+def heads(document: DocumentNode, *, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> list[Head]:
+    """What the operation asks for at the top, once for each name under which it is answered."""
+    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    found: dict[str, Head] = {}
+    seen: set[str] = set()
+    waiting: list[SelectionNode] = list(operation.selection_set.selections)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, FieldNode):
+            answered_as = (node.alias or node.name).value
+            found[answered_as] = Head(node.name.value, _token_of(node, variables))
+        elif not isinstance(node, FragmentSpreadNode):
+            waiting.extend(node.selection_set.selections)  # type: ignore[attr-defined]
+        elif node.name.value in fragments and node.name.value not in seen:
+            seen.add(node.name.value)
+            waiting.extend(fragments[node.name.value].selection_set.selections)
+    return list(found.values())
+
+
+def _token_of(node: FieldNode, variables: Mapping[str, Any]) -> str:
+    for argument in node.arguments or ():
+        if argument.name.value == "token":
+            value = argument.value
+            given = variables.get(value.name.value) if isinstance(value, VariableNode) else getattr(value, "value", "")
+            return given if isinstance(given, str) else ""
+    return ""
+
+
 def refuse_unknown_variables(document: DocumentNode, *, variables: Mapping[str, Any]) -> None:
     """A variable that nothing declares is a typo: its argument would be missing, and nobody would say so.
 

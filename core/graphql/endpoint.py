@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
@@ -21,7 +22,7 @@ from strawberry import Schema as StrawberrySchema
 from strawberry.extensions import SchemaExtension
 from strawberry.types import ExecutionContext
 
-from core import edge, problems
+from core import edge, problems, throttling
 from core.fields import StrictCharField, StrictSerializer
 from core.graphql import documents, errors
 from core.permissions import Anyone
@@ -79,6 +80,8 @@ class Endpoint(APIView):
 
     permission_classes = [Anyone]
     schema: Any = None
+    limits_of: Mapping[str, str] = MappingProxyType({})
+    """Field at the top → the limit under which REST has the same question."""
 
     @extend_schema(exclude=True)
     def post(self, request: Request) -> Response:
@@ -88,6 +91,9 @@ class Endpoint(APIView):
         operation = documents.operation_in(document, name=given.get("operationName") or None)
         documents.refuse_unknown_variables(document, variables=variables)
         documents.weigh(document, operation=operation, variables=variables, may_introspect=settings.GRAPHQL_EXPLORER)
+        for head in documents.heads(document, operation=operation, variables=variables):
+            token = head.token or request.headers.get("X-Order-Token", "")
+            throttling.count(name=self.limits_of.get(head.name, ""), request=request, token=token)
         context = Context(request=request, at=now(), document=document)
         result = self.schema.execute_sync(
             given["query"],

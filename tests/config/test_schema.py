@@ -7,7 +7,7 @@ import re
 import pytest
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLObjectType, build_schema
 
-from config.schema import schema
+from config.schema import LIMITS, schema
 from core.money import Currency
 from orders.flow import OrderStatus
 from orders.serializers import NewOrderOut, OrderIn, OrderOut, QuoteOut
@@ -102,3 +102,9 @@ def test_no_amount_is_a_number():
     }
 
     assert numbers == {"Product.available", "Line.quantity", "ItemInput.quantity"}
+
+
+def test_every_question_has_a_limit():
+    assert BUILT.query_type is not None
+    assert BUILT.mutation_type is not None
+    assert set(LIMITS) == {*BUILT.query_type.fields, *BUILT.mutation_type.fields}

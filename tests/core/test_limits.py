@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import uuid
 
 import pytest
@@ -249,6 +250,38 @@ def test_an_account_is_counted_by_itself(api, rates):
     first, second = (staff.bearer(factories.user()) for _ in range(2))
 
     assert [api.get("/orders/", authorization=who).status_code for who in (first, first, second)] == [200, 429, 200]
+
+
+def test_what_is_asked_by_graphql_counts_as_what_is_asked_by_rest(api, graphql, rates):
+    rates(catalogue={"ip": 4})
+
+    asked = "categories { edges { node { slug } } }"
+    query = f"{{ a: {asked} {asked} ...f }} fragment f on Query {{ b: {asked} }}"
+    answer = graphql.send(json.dumps({"query": query}).encode())
+    assert (answer.status_code, answer.headers["RateLimit-Remaining"]) == (200, "1")
+    assert api.get("/categories/").status_code == 200
+
+    answer = graphql.send(json.dumps({"query": f"{{ {asked} }}"}).encode())
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (429, "too_many_requests")
+    assert 0 < int(answer.headers["Retry-After"]) <= 21_600
+    assert api.get("/categories/").status_code == 429
+
+
+@pytest.mark.parametrize("how", ["written", "variable", "header"])
+def test_an_orders_token_is_counted_wherever_it_stands_in_a_question(graphql, rates, order, settings, how):
+    from orders import access
+
+    rates(read={"token": 1})
+    token = access.current_token(order)
+    said = {"written": f'"{token}"', "variable": "$token", "header": "null"}[how]
+    query = f'query ($token: String) {{ order(number: "{order.number}", token: {said}) {{ number }} }}'
+    if how != "variable":
+        query = query.replace("query ($token: String)", "query")
+    variables = {"token": token} if how == "variable" else {}
+    headers = {"x_order_token": token} if how == "header" else {}
+
+    assert "errors" not in graphql.ask(query, variables, **headers)
+    assert graphql.refusal(query, variables, **headers)["code"] == "too_many_requests"
 
 
 def test_what_has_no_limit_says_nothing_of_one(api, rates):
