@@ -2,6 +2,7 @@
 
 import json
 import threading
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -16,10 +17,15 @@ class Watcher:
     def __init__(self, playground: Playground, *, stream_url: str, seen: str = "") -> None:
         self.told: list[tuple[str, str]] = []
         self.last_id = seen
+        url = f"{playground.system.plan.site_url}{stream_url}"
         headers = {"Last-Event-ID": seen} if seen else {}
-        self._answer = requests.get(
-            f"{playground.system.plan.site_url}{stream_url}", headers=headers, stream=True, timeout=SECONDS
-        )
+
+        def is_there() -> bool:
+            """Not while whoever is to answer is still starting; a page asks again then, too."""
+            self._answer = requests.get(url, headers=headers, stream=True, timeout=SECONDS)
+            return self._answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE
+
+        playground.eventually(is_there, what="the live process")
         playground.expect(self._answer.ok, otherwise=f"the stream was answered {self._answer.status_code}")
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
