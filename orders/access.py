@@ -7,15 +7,19 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from django.conf import settings
 from django.db.models import QuerySet
 
 from core.errors import DomainError
+from core.problems import NotAllowed
 from orders.models import Order
 from users.models import User
 
 TOKEN_BYTES = 16
+CHANGES_ORDERS: Final = "orders.change_order"
+"""Support's permission: to cancel and to fulfil."""
 
 
 class OrderNotFound(DomainError):
@@ -38,7 +42,15 @@ class Principal:
         return f"staff:{self.user.pk}" if self.user.is_staff else f"customer:{self.user.pk}"
 
     def sees_all(self) -> bool:
-        return self.user is not None and self.user.is_staff and self.user.has_perm("orders.view_order")
+        return self.is_staff_with("orders.view_order")
+
+    def is_staff_with(self, permission: str) -> bool:
+        return self.user is not None and self.user.is_staff and self.user.has_perm(permission)
+
+    def holds(self, order: Order, *, at: datetime) -> bool:
+        """Is it this principal's own: by the account, or by the order's token?"""
+        owns = self.user is not None and order.customer_id == self.user.pk
+        return owns or (bool(self.token) and is_opened_by(order, token=self.token, at=at))
 
 
 def token_for(*, number: str, version: int, expires_at: datetime) -> str:
@@ -68,11 +80,21 @@ def find(*, number: str, principal: Principal, at: datetime) -> Order:
     if order is None:
         token_for(number=number, version=1, expires_at=at)  # the same work as for an order that exists
         raise OrderNotFound
-    owns = principal.user is not None and order.customer_id == principal.user.pk
-    opens = bool(principal.token) and is_opened_by(order, token=principal.token, at=at)
-    if owns or opens or principal.sees_all():
+    if principal.holds(order, at=at) or principal.sees_all():
         return order
     raise OrderNotFound
+
+
+def find_to_act(*, number: str, principal: Principal, at: datetime, staff_with: str = "") -> Order:
+    """The order, if this principal may do something about it: who holds it, and staff with the permission `staff_with`;
+    where that is empty, no staff.
+
+    :raises OrderNotFound: as `find`. · NotAllowed: staff who may see the order, and no more.
+    """
+    order = find(number=number, principal=principal, at=at)
+    if principal.holds(order, at=at) or (staff_with and principal.is_staff_with(staff_with)):
+        return order
+    raise NotAllowed
 
 
 def visible(*, principal: Principal) -> QuerySet[Order]:

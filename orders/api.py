@@ -200,12 +200,12 @@ class OrderCancel(Endpoint):
     @extend_schema(
         request=CancelIn, responses={200: OrderOut}, parameters=[ORDER_TOKEN], summary="Cancel an unpaid order"
     )
-    @refuses(OrderNotFound, lifecycle.OrderNotCancellable)
+    @refuses(OrderNotFound, problems.NotAllowed, lifecycle.OrderNotCancellable)
     def post(self, request: Request, number: str) -> Response:
         at = now()
         principal = principal_of(request)
         given = edge.read(CancelIn(data=request.data))
-        access.find(number=number, principal=principal, at=at)
+        access.find_to_act(number=number, principal=principal, at=at, staff_with=access.CHANGES_ORDERS)
         order = lifecycle.cancel(number=number, actor=principal.actor, at=at, reason=given.get("reason", ""))
         return Response(shown(order, principal=principal, at=at))
 
@@ -218,7 +218,7 @@ class OrderFulfil(Endpoint):
         principal = principal_of(request)
         if principal.user is None:
             raise NotAuthenticated
-        if not principal.user.is_staff or not principal.user.has_perm("orders.change_order"):
+        if not principal.is_staff_with(access.CHANGES_ORDERS):
             raise PermissionDenied
         edge.read(FulfilIn(data=request.data))
         access.find(number=number, principal=principal, at=at)

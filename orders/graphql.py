@@ -127,6 +127,12 @@ def find(context: Context, *, number: str, token: str | None) -> Order:
     return access.find(number=canonical(number), principal=principal, at=context.at)
 
 
+def find_to_act(context: Context, *, number: str, token: str | None, staff_with: str = "") -> Order:
+    """The order, to do something about it. :raises OrderNotFound: · NotAllowed: as `access.find_to_act`."""
+    principal = principal_of(context, token=token)
+    return access.find_to_act(number=canonical(number), principal=principal, at=context.at, staff_with=staff_with)
+
+
 def canonical(number: str) -> str:
     """As a URL would be read. :raises OrderNotFound: where no order can have this number."""
     converter = OrderNumberConverter()

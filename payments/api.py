@@ -18,7 +18,7 @@ from core import edge, outbox
 from core.errors import DomainError
 from core.idempotency import Answer
 from core.openapi import IDEMPOTENCY_KEY, ORDER_TOKEN, refuses
-from core.problems import only
+from core.problems import NotAllowed, only
 from core.transactions import durable
 from orders import access
 from orders.access import OrderNotFound, Principal
@@ -92,6 +92,7 @@ class OrderPayments(Endpoint):
     )
     @refuses(
         OrderNotFound,
+        NotAllowed,
         checkout.OrderNotPayable,
         checkout.PaymentRefused,
         checkout.ReturnUrlNotAllowed,
@@ -107,7 +108,7 @@ class OrderPayments(Endpoint):
         at = now()
         key = edge.idempotency_key(request)
         principal = principal_of(request)
-        order = access.find(number=number, principal=principal, at=at)
+        order = access.find_to_act(number=number, principal=principal, at=at)
         return edge.http_of(start_once(order=order, body=request.data, key=key, principal=principal, at=at))
 
 

@@ -16,7 +16,7 @@ from core.graphql.endpoint import Context
 from core.graphql.types import Amount, Batch, Moment, body_of, body_with, made_of
 from core.money import Currency
 from core.problems import NotAuthenticated
-from orders import api, lifecycle
+from orders import access, api, lifecycle
 from orders import graphql as orders
 from orders.flow import OrderStatus
 from orders.graphql import OrderFields, OrderInput
@@ -177,7 +177,7 @@ class Mutation:
     ) -> StartedPayment | None:
         key = edge.key_in(idempotency_key)
         given = start_once(
-            order=orders.find(info.context, number=number, token=token),
+            order=orders.find_to_act(info.context, number=number, token=token),
             body=body_with(return_url=return_url),
             key=key,
             principal=orders.principal_of(info.context, token=token),
@@ -197,7 +197,7 @@ class Mutation:
         context = info.context
         given = edge.read(CancelIn(data=body_with(reason=reason)))
         principal = orders.principal_of(context, token=token)
-        found = orders.find(context, number=number, token=token)
+        found = orders.find_to_act(context, number=number, token=token, staff_with=access.CHANGES_ORDERS)
         cancelled = lifecycle.cancel(
             number=found.number,
             actor=principal.actor,

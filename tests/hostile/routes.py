@@ -272,6 +272,11 @@ def templates() -> list[str]:
     return list(dict.fromkeys(walk(get_resolver(), "")))
 
 
+def plain(template: str) -> str:
+    """As a reader writes it: `/api/v1/orders/{number}/`."""
+    return "/" + _PARAMETER.sub(r"{\1}", template)
+
+
 def parameters(template: str) -> list[str]:
     return _PARAMETER.findall(template) + _GROUP.findall(template)
 
