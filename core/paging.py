@@ -37,7 +37,11 @@ class NewestFirst(CursorPagination):
         return {
             "type": "object",
             "required": ["next", "previous", "results"],
-            "properties": {"next": link, "previous": link, "results": schema},
+            "properties": {
+                "next": {**link, "example": "https://shop.example/…?cursor=cD0yMDI2"},
+                "previous": {**link, "example": None},
+                "results": schema,
+            },
         }
 
 

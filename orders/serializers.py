@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
@@ -11,10 +11,23 @@ from rest_framework import serializers
 
 from core.fields import AmountField, StrictCharField, StrictIntegerField, StrictSerializer, timestamp
 from core.money import Currency
+from core.openapi import example
 from orders.models import STATUSES, Order
 from orders.placement import Contact, Item
 from users.fields import EmailAddressField, PhoneNumberField
 from users.serializers import LANGUAGES
+
+_LINE: Final = {
+    "sku": "COFFEE-YIRG-250", "name": "Yirgacheffe, 250 g", "unit_price": "450.00", "quantity": 2,
+    "line_total": "900.00",
+}  # fmt: skip
+_AWAITS_PAYMENT: Final[dict[str, Any]] = {
+    "number": "K7M2-9QXD", "status": "awaiting_payment", "currency": "ETB", "total": "900.00",
+    "refunded_total": "0.00", "items": [_LINE], "email": "abebech@gmail.com", "phone_number": "+251911234567",
+    "first_name": "Abebech", "last_name": "Bekele", "language": "am", "created_at": "2026-11-21T07:05:23.000000Z",
+    "expires_at": "2026-11-21T07:35:23.000000Z", "paid_at": None, "payment_status": None, "can_pay": True,
+    "can_cancel": True, "stream_url": "/api/v1/orders/K7M2-9QXD/stream/?ticket=…",
+}  # fmt: skip
 
 
 class ItemIn(StrictSerializer):
@@ -22,6 +35,11 @@ class ItemIn(StrictSerializer):
     quantity = StrictIntegerField(min_value=1, max_value=settings.ORDER_MAX_QUANTITY)
 
 
+@example(
+    "A guest's order", items=[{"sku": "COFFEE-YIRG-250", "quantity": 2}], email="abebech@gmail.com",
+    phone_number="0911234567", first_name="Abebech", last_name="Bekele", currency="ETB", language="am",
+    expected_total="900.00",
+)  # fmt: skip
 class OrderIn(StrictSerializer):
     """A basket and whom to tell about it."""
 
@@ -70,6 +88,7 @@ class LineOut(serializers.Serializer[Any]):
     line_total = AmountField()
 
 
+@example("Awaits payment", **_AWAITS_PAYMENT)
 class OrderOut(serializers.Serializer[Any]):
     """How an order looks from outside. It serves the documents; `represent` writes the answers, ten times as fast."""
 
@@ -97,6 +116,7 @@ class OrderOut(serializers.Serializer[Any]):
     )
 
 
+@example("Placed by a guest", **_AWAITS_PAYMENT, access_token="kq2o7l0cTn3wO1cXoW1ZgA")  # noqa: S106 - opens nothing
 class NewOrderOut(OrderOut):
     """The answer to a guest's order carries the token that opens it."""
 
@@ -111,12 +131,14 @@ class QuoteLineOut(serializers.Serializer[Any]):
     line_total = AmountField(source="line_total.amount")
 
 
+@example("Two bags of coffee", currency="ETB", total="900.00", items=[_LINE])
 class QuoteOut(serializers.Serializer[Any]):
     currency = serializers.CharField(source="total.currency")
     total = AmountField(source="total.amount")
     items = QuoteLineOut(source="lines", many=True)
 
 
+@example("Changed their mind", reason="Ordered the wrong size.")
 class CancelIn(StrictSerializer):
     reason = StrictCharField(max_length=300, required=False, allow_blank=True)
 

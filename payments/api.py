@@ -6,11 +6,11 @@ import re
 from datetime import datetime
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.timezone import now
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -30,7 +30,7 @@ from payments.checkout import Started
 from payments.flow import SETTLED, PaymentStatus
 from payments.live.admission import StreamsFull, TooManyStreams
 from payments.models import Payment
-from payments.serializers import PaymentIn, PaymentOut, represent
+from payments.serializers import NOT_ANSWERED, PaymentIn, PaymentOut, represent
 
 _TX_REF = re.compile(r"[A-Za-z0-9-]{1,50}", re.ASCII)
 
@@ -86,7 +86,11 @@ class OrderPayments(Endpoint):
 
     @extend_schema(
         request=PaymentIn,
-        responses={200: PaymentOut, 201: PaymentOut, 202: PaymentOut},
+        responses={
+            200: PaymentOut,
+            201: PaymentOut,
+            202: OpenApiResponse(PaymentOut, examples=[NOT_ANSWERED]),
+        },
         parameters=[IDEMPOTENCY_KEY, ORDER_TOKEN],
         summary="Start paying through Chapa",
     )
@@ -112,6 +116,12 @@ class OrderPayments(Endpoint):
         return edge.http_of(start_once(order=order, body=request.data, key=key, principal=principal, at=at))
 
 
+_CANCELLED: Final = (
+    'event: order\nid: 3.1\ndata: {"number": "K7M2-9QXD", "status": "cancelled", …}\n\n'
+    'event: end\ndata: {"reason": "final"}\n\n'
+)
+
+
 class StreamElsewhere(DomainError):
     code, status, title = "stream_elsewhere", 421, "Streams are served by another process; see the detail."
     storable = False
@@ -125,6 +135,7 @@ class OrderStream(Endpoint):
             OpenApiParameter("ticket", str, description="As in `stream_url`; in place of every other proof."),
             OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description="Or `?last_event_id=`."),
         ],
+        examples=[OpenApiExample("Cancelled", value=_CANCELLED, media_type="text/event-stream")],
         summary="Watch one order",
         description=(
             "Server-sent events. It begins with how things stand: an `event: payment` for each attempt, an "

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 
 from core.fields import AmountField, StrictCharField, StrictSerializer
+from core.openapi import example
 from payments.flow import PaymentStatus
 from payments.models import Payment
 from payments.models.payment import STATUSES
@@ -18,10 +20,26 @@ DECIDED: Final = {
 """What customers read where one of us has decided. Why, in our own words, is for us: the timeline shows it to staff."""
 
 
+_PENDING: Final[dict[str, Any]] = {
+    "id": "7f1e3c52-6d0e-4c46-9a55-0d8ad2f3f1c7", "tx_ref": "nx-K7M29QXD-3xlmotpc3wpov4bi", "status": "pending",
+    "amount": "900.00", "currency": "ETB", "captured_amount": None,
+    "checkout_url": "https://checkout.chapa.co/checkout/payment/…", "gateway_reference": None, "method": None,
+    "fee": None, "settles_order": True, "failure_reason": None, "created_at": "2026-11-21T07:06:01.000000Z",
+    "completed_at": None, "next_check_at": "2026-11-21T07:06:31.000000Z",
+}  # fmt: skip
+NOT_ANSWERED: Final = OpenApiExample(
+    "Chapa has not answered in time",
+    value={**_PENDING, "status": "unknown", "checkout_url": None},
+    status_codes=["202"],
+)
+
+
+@example("Back to a page of the shop", return_url="https://shop.example/thanks")
 class PaymentIn(StrictSerializer):
     return_url = StrictCharField(max_length=1000, required=False, allow_blank=True)
 
 
+@example("Its page is open", **_PENDING)
 class PaymentOut(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     tx_ref = serializers.CharField()

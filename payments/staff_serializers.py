@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.fields import AmountField, StrictCharField, StrictSerializer
+from core.openapi import example
 from payments.models import Discrepancy, ReconciliationRun, Refund, RefundCause, Resolution, RunKind, RunStatus
 from payments.models.reconciliation import DISCREPANCY_KINDS, DISCREPANCY_STATUSES
 from payments.models.refund import REFUND_STATUSES
@@ -18,12 +19,14 @@ from payments.models.refund import REFUND_STATUSES
 RESOLUTIONS: Final = [(answer.value, answer.value) for answer in Resolution]
 
 
+@example("Not ours to give", reason="The goods came back used.")
 class ReasonIn(StrictSerializer):
     """Why. What a person decides stands in the books for ever, so it is never empty."""
 
     reason = StrictCharField(max_length=300)
 
 
+@example("A part of it", reason="One bag was torn.", amount="450.00")
 class RefundIn(ReasonIn):
     default_error_messages = {"nothing": _("A refund of nothing is none.")}
 
@@ -35,10 +38,18 @@ class RefundIn(ReasonIn):
         return amount
 
 
+@example("Nothing to say")
 class ApprovalIn(StrictSerializer):
     """Nothing: who approves and when is known."""
 
 
+@example(
+    "Waits for a second person", id="2b0c1d7e-8e1b-4f57-9c1e-3a7a0f0f8a11",
+    payment_id="7f1e3c52-6d0e-4c46-9a55-0d8ad2f3f1c7", order_number="K7M2-9QXD", status="awaiting_approval",
+    amount="450.00", currency="ETB", reason="One bag was torn.", cause="asked", requested_by="staff:7",
+    decided_by=None, gateway_reference=None, failure_reason=None, created_at="2026-11-21T09:00:00.000000Z",
+    completed_at=None,
+)  # fmt: skip
 class RefundOut(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     payment_id = serializers.UUIDField()
@@ -62,6 +73,7 @@ class RefundOut(serializers.Serializer[Any]):
         return refund.failure_reason or None
 
 
+@example("One day", since="2026-11-20T21:00:00Z", until="2026-11-21T21:00:00Z")
 class RunIn(StrictSerializer):
     """The period to compare; without one, what the nightly run would look at."""
 
@@ -78,6 +90,11 @@ class RunIn(StrictSerializer):
         return attrs
 
 
+@example(
+    "Under way", also_with=202, id=42, kind="transactions", status="running", since="2026-11-20T21:00:00Z",
+    until="2026-11-21T21:00:00Z",
+    requested_by="staff:7", counts={}, failure_reason=None, started_at="2026-11-22T06:00:00.000000Z", finished_at=None,
+)  # fmt: skip
 class RunOut(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=[(kind.value, kind.value) for kind in RunKind])
@@ -94,10 +111,17 @@ class RunOut(serializers.Serializer[Any]):
         return run.failure_reason or None
 
 
+@example("Nothing to do", resolution="explained", reason="Chapa raised its fee on that day.")
 class ResolutionIn(ReasonIn):
     resolution = serializers.ChoiceField(choices=RESOLUTIONS)
 
 
+@example(
+    "Another fee", id=7, kind="fee", status="open", subject="nx-K7M29QXD-3xlmotpc3wpov4bi", ours="31.50 ETB",
+    theirs="31.51 ETB", detail="", order_number="K7M2-9QXD", payment_id="7f1e3c52-6d0e-4c46-9a55-0d8ad2f3f1c7",
+    refund_id=None, run_id=42, resolution=None, reason=None, resolved_by=None,
+    opened_at="2026-11-22T06:00:05.000000Z", resolved_at=None,
+)  # fmt: skip
 class DiscrepancyOut(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=DISCREPANCY_KINDS)

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.fields import AmountField, timestamp
-from core.openapi import ORDER_TOKEN, refuses
+from core.openapi import ORDER_TOKEN, example, refuses
 from core.paging import NewestFirst
 from orders import access
 from orders.access import OrderNotFound
@@ -19,6 +19,11 @@ from orders.api import Endpoint, principal_of
 from payments import timeline
 
 
+@example(
+    "As a customer sees it", at="2026-11-21T07:08:40.000000Z", subject="payment", from_status="pending",
+    to_status="succeeded", actor="system", reason=None, amount="900.00", currency="ETB",
+    payment_id="7f1e3c52-6d0e-4c46-9a55-0d8ad2f3f1c7", refund_id=None, gateway_said=None, request_id=None,
+)  # fmt: skip
 class EntryOut(serializers.Serializer[Any]):
     """One move. It serves the documents; `represent` writes the answers."""
 

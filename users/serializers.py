@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rest_framework import serializers
 
 from core.fields import StrictBooleanField, StrictCharField, StrictSerializer
+from core.openapi import example
 from users import regions
 from users.fields import EmailAddressField, PhoneNumberField
 from users.models import Address
 
 LANGUAGES = [("en", "English"), ("am", "አማርኛ")]
+_ACCESS: Final = "eyJhbGciOiJIUzI1NiJ9.…"
+_REFRESH: Final = "eyJhbGciOiJIUzI1NiJ9.…"
+_PHRASE: Final = "a long phrase of one's own"
+_OTHER_PHRASE: Final = "another phrase of one's own"
 
 
+@example(
+    "A customer", email="abebech@gmail.com", password=_PHRASE, first_name="Abebech",
+    last_name="Bekele", phone_number="0911234567", language="am",
+)  # fmt: skip
 class RegistrationIn(StrictSerializer):
     email = EmailAddressField()
     password = StrictCharField(max_length=128, trim_whitespace=False, write_only=True)
@@ -21,33 +32,43 @@ class RegistrationIn(StrictSerializer):
     language = serializers.ChoiceField(choices=LANGUAGES, required=False)
 
 
+@example("A customer", email="abebech@gmail.com", password=_PHRASE)
 class CredentialsIn(StrictSerializer):
     email = EmailAddressField()
     password = StrictCharField(max_length=128, trim_whitespace=False, write_only=True)
 
 
+@example("A refresh token", refresh=_REFRESH)
 class RefreshIn(StrictSerializer):
     refresh = StrictCharField(max_length=2048)
 
 
+@example("Another phrase", current_password=_PHRASE, new_password=_OTHER_PHRASE)
 class PasswordChangeIn(StrictSerializer):
     current_password = StrictCharField(max_length=128, trim_whitespace=False, write_only=True)
     new_password = StrictCharField(max_length=128, trim_whitespace=False, write_only=True)
 
 
+@example("A customer", email="abebech@gmail.com")
 class PasswordResetIn(StrictSerializer):
     email = EmailAddressField()
 
 
+@example("Half an hour", also_with=202, link_valid_minutes=30)
 class PasswordResetOut(serializers.Serializer[object]):
     link_valid_minutes = serializers.IntegerField()
 
 
+@example("From the link", token=_REFRESH, password=_OTHER_PHRASE)
 class PasswordResetConfirmIn(StrictSerializer):
     token = StrictCharField(max_length=100)
     password = StrictCharField(max_length=128, trim_whitespace=False, write_only=True)
 
 
+@example(
+    "In Addis Ababa", recipient_name="Abebech Bekele", phone_number="0911234567", region="addis_ababa",
+    city="Addis Ababa", sub_city="Bole", woreda="03", landmark="Edna Mall", is_default=True,
+)  # fmt: skip
 class AddressIn(StrictSerializer):
     recipient_name = StrictCharField(max_length=200)
     phone_number = PhoneNumberField()
@@ -61,6 +82,12 @@ class AddressIn(StrictSerializer):
     is_default = StrictBooleanField(required=False)
 
 
+@example(
+    "In Addis Ababa", id="0c4f8b0a-5a38-4d1e-8f0e-9b8f6f0f7d21", recipient_name="Abebech Bekele",
+    phone_number="+251911234567", region="addis_ababa", region_name="አዲስ አበባ", city="Addis Ababa", sub_city="Bole",
+    woreda="03", kebele="", house_number="", landmark="Edna Mall", is_default=True,
+    created_at="2026-11-21T07:00:00.000000Z",
+)  # fmt: skip
 class AddressOut(serializers.Serializer[Address]):
     id = serializers.UUIDField()
     recipient_name = serializers.CharField()
@@ -80,11 +107,13 @@ class AddressOut(serializers.Serializer[Address]):
         return regions.name_of(address.region, language=self.context["language"])
 
 
+@example("A pair", access=_ACCESS, refresh=_REFRESH)
 class TokensOut(serializers.Serializer[object]):
     access = serializers.CharField()
     refresh = serializers.CharField()
 
 
+@example("Another name", first_name="Abeba", phone_number="0911234567")
 class ProfileChangesIn(StrictSerializer):
     first_name = StrictCharField(max_length=100, required=False, allow_blank=True)
     last_name = StrictCharField(max_length=100, required=False, allow_blank=True)
@@ -92,6 +121,10 @@ class ProfileChangesIn(StrictSerializer):
     language = serializers.ChoiceField(choices=LANGUAGES, required=False)
 
 
+@example(
+    "A customer", email="abebech@gmail.com", first_name="Abebech", last_name="Bekele", phone_number="+251911234567",
+    language="am", created_at="2026-11-21T07:00:00.000000Z",
+)  # fmt: skip
 class ProfileOut(serializers.Serializer[object]):
     email = serializers.EmailField()
     first_name = serializers.CharField()

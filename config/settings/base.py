@@ -215,6 +215,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Nexus",
     "DESCRIPTION": "Orders and payments for merchants in Ethiopia.",
     "VERSION": "1",
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "SERVERS": [{"url": "/", "description": "Where this document is served."}],
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
