@@ -18,6 +18,7 @@ from rest_framework import serializers
 
 from core import idempotency, problems
 from core.errors import DomainError
+from core.fields import StrictSerializer
 from core.limits import TooManyRequests
 from core.paging import NewestFirst
 from core.permissions import Anyone
@@ -29,7 +30,7 @@ Direction = Literal["request", "response"]
 
 IDEMPOTENCY_KEY: Final = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     OpenApiParameter.HEADER,
     required=True,
     description="1 to 255 printable characters, made anew for each thing you want done and sent again with each repeat "
@@ -59,6 +60,17 @@ def refuses(*refusals: type[DomainError]) -> Callable[[View], View]:
 
     def mark(view: View) -> View:
         view.refusals = refusals  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def leads_to(*operations: str, status: int, by: Mapping[str, str]) -> Callable[[View], View]:
+    """Operations (by id) that can be asked next, and where in the answer their parameters stand."""
+
+    def mark(view: View) -> View:
+        links = {each: {"operationId": each, "parameters": dict(by)} for each in operations}
+        view.links = {str(status): links}  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -107,6 +119,12 @@ class Schema(AutoSchema):
         name = str(super().get_serializer_name(serializer, direction))
         return name.removesuffix("Out").removesuffix("In")
 
+    def _map_basic_serializer(self, serializer: Any, direction: Direction) -> Document:
+        schema: Document = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
+        if direction == "request" and isinstance(serializer, StrictSerializer):
+            schema["additionalProperties"] = False  # unknown fields are refused
+        return schema
+
     def get_auth(self) -> list[Document]:
         found = list(super().get_auth())
         if Anyone not in self.view.permission_classes:
@@ -140,6 +158,8 @@ class Schema(AutoSchema):
                 "description": "You have it already: your `If-None-Match` names it.",
                 "headers": {"ETag": _header("ETag"), "Cache-Control": _header("Cache-Control")},
             }
+        for status, links in getattr(self._handler(), "links", {}).items():
+            answers[status]["links"] = links
         for status, refusals in sorted(self._refusals().items()):
             answers[str(status.value)] = _problems(status, refusals)
         return operation

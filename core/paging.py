@@ -38,7 +38,7 @@ class NewestFirst(CursorPagination):
             "type": "object",
             "required": ["next", "previous", "results"],
             "properties": {
-                "next": {**link, "example": "https://shop.example/…?cursor=cD0yMDI2"},
+                "next": {**link, "example": "https://shop.example/api/v1/?cursor=cD0yMDI2"},
                 "previous": {**link, "example": None},
                 "results": schema,
             },

@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 
 from core import edge, problems
 from core.idempotency import Answer
-from core.openapi import IDEMPOTENCY_KEY, ORDER_TOKEN, refuses
+from core.openapi import IDEMPOTENCY_KEY, ORDER_TOKEN, leads_to, refuses
 from core.paging import NewestFirst
 from core.permissions import Anyone
 from orders import access, lifecycle, placement, tickets
@@ -171,6 +171,11 @@ class Orders(Endpoint):
     @extend_schema(
         request=OrderIn, responses={201: NewOrderOut}, parameters=[IDEMPOTENCY_KEY], summary="Place an order"
     )
+    @leads_to(
+        "orders_retrieve", "orders_cancel_create", "orders_payments_create", "orders_payments_list",
+        "orders_timeline_list", status=201,
+        by={"number": "$response.body#/number", "header.X-Order-Token": "$response.body#/access_token"},
+    )  # fmt: skip
     @refuses(*_PRICING, OutOfStock)
     def post(self, request: Request) -> HttpResponse:
         at = now()

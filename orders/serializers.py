@@ -37,7 +37,7 @@ class ItemIn(StrictSerializer):
 
 @example(
     "A guest's order", items=[{"sku": "COFFEE-YIRG-250", "quantity": 2}], email="abebech@gmail.com",
-    phone_number="0911234567", first_name="Abebech", last_name="Bekele", currency="ETB", language="am",
+    phone_number="+251911234567", first_name="Abebech", last_name="Bekele", currency="ETB", language="am",
     expected_total="900.00",
 )  # fmt: skip
 class OrderIn(StrictSerializer):

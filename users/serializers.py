@@ -21,7 +21,7 @@ _OTHER_PHRASE: Final = "another phrase of one's own"
 
 @example(
     "A customer", email="abebech@gmail.com", password=_PHRASE, first_name="Abebech",
-    last_name="Bekele", phone_number="0911234567", language="am",
+    last_name="Bekele", phone_number="+251911234567", language="am",
 )  # fmt: skip
 class RegistrationIn(StrictSerializer):
     email = EmailAddressField()
@@ -66,7 +66,7 @@ class PasswordResetConfirmIn(StrictSerializer):
 
 
 @example(
-    "In Addis Ababa", recipient_name="Abebech Bekele", phone_number="0911234567", region="addis_ababa",
+    "In Addis Ababa", recipient_name="Abebech Bekele", phone_number="+251911234567", region="addis_ababa",
     city="Addis Ababa", sub_city="Bole", woreda="03", landmark="Edna Mall", is_default=True,
 )  # fmt: skip
 class AddressIn(StrictSerializer):
@@ -113,7 +113,7 @@ class TokensOut(serializers.Serializer[object]):
     refresh = serializers.CharField()
 
 
-@example("Another name", first_name="Abeba", phone_number="0911234567")
+@example("Another name", first_name="Abeba", phone_number="+251911234567")
 class ProfileChangesIn(StrictSerializer):
     first_name = StrictCharField(max_length=100, required=False, allow_blank=True)
     last_name = StrictCharField(max_length=100, required=False, allow_blank=True)

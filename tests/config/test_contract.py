@@ -98,6 +98,16 @@ def test_a_key_is_asked_for_where_something_must_not_happen_twice(
         assert key["required"]
 
 
+@each_operation
+def test_an_operation_that_reads_a_body_refuses_unknown_fields(
+    path: str, method: str, operation: dict[str, Any]
+) -> None:
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        assert faults({"there_is_no_such_field": 1}, content["schema"])
+        for example in content["examples"].values():
+            assert faults({**resolved(example), "there_is_no_such_field": 1}, content["schema"])
+
+
 def test_an_example_that_does_not_fit_would_be_found() -> None:
     schema = {"$ref": "#/components/schemas/NewOrder"}
     fits = resolved(

@@ -29,6 +29,8 @@ ROUNDS: Final = 5
 """How often a test with real faults or races repeats its fault within one unit: `NEXUS_PROOF_ROUNDS`."""
 EXAMPLES: Final = 2_000
 """How many examples a generated test is given within one unit: `NEXUS_PROOF_EXAMPLES`."""
+DOCUMENT_ROUNDS: Final = 6
+"""Nine tests, `EXAMPLES` requests in each: more than 100,000 in all."""
 UNIT_SECONDS: Final = 3600.0
 """No unit takes so long: what does is stuck."""
 
@@ -283,6 +285,14 @@ def everything() -> list[Part]:
             paths=["tests/hostile/test_generated.py"],
             env=generated,
             each=True,
+            times=EXAMPLES,
+        ),
+        Repeated(
+            name="requests made of the API's document",
+            paths=["tests/hostile/test_against_the_document.py"],
+            env=generated,
+            each=True,
+            rounds=DOCUMENT_ROUNDS,
             times=EXAMPLES,
         ),
     ]
