@@ -16,7 +16,7 @@ from products.models import Category, Product
 
 @admin.register(Category)
 class CategoryAdmin(ModelAdmin):
-    list_display = ("name", "slug", "position")
+    list_display = ("name", "slug", "vat_rate", "position")
     list_editable = ("position",)
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}

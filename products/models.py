@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models.functions import Now, Upper
 
 from core.money import Currency, Money
+from products import vat
 
 STOCK = frozenset({"on_hand", "held"})
 """The fields only `products.stock` moves."""
@@ -20,10 +21,23 @@ class Category(models.Model):
     slug = models.SlugField(max_length=60, unique=True)
     name = models.CharField(max_length=100)
     position = models.PositiveSmallIntegerField(default=0)
+    vat_rate = models.DecimalField(
+        max_digits=5,
+        decimal_places=2,
+        default=vat.STANDARD_RATE,
+        db_default=vat.STANDARD_RATE,
+        verbose_name="VAT rate",
+        help_text="Percent; 0 for exempt goods. Prices include it. Orders keep the rate they were placed with.",
+    )
 
     class Meta:
         ordering = ["position", "name"]
         verbose_name_plural = "categories"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(vat_rate__gte=0, vat_rate__lte=vat.HIGHEST_RATE), name="category_vat_rate_possible"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
