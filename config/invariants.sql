@@ -404,3 +404,14 @@ UNION ALL
 SELECT d.kind || ' ' || d.subject, format('open since %s', d.opened_at)
 FROM payments_discrepancy d
 WHERE d.status = 'open' AND d.opened_at < :at::timestamptz - :discrepancy_sla::interval;
+
+-- INV21: An order's total is what its lines and its delivery cost, and its VAT is theirs.
+SELECT o.number AS subject,
+       format('its total is %s with %s of VAT, its lines and delivery say %s and %s', o.total_amount,
+              coalesce(o.vat_amount::text, 'no word'), sum(line.line_total) + coalesce(o.delivery_price, 0),
+              coalesce((sum(line.vat_amount) + coalesce(o.delivery_vat_amount, 0))::text, 'no word')) AS sentence
+FROM orders_order o LEFT JOIN orders_orderline line ON line.order_id = o.id
+WHERE o.created_at >= :since
+GROUP BY o.id
+HAVING o.total_amount IS DISTINCT FROM sum(line.line_total) + coalesce(o.delivery_price, 0)
+    OR o.vat_amount IS DISTINCT FROM sum(line.vat_amount) + coalesce(o.delivery_vat_amount, 0);

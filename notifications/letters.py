@@ -20,10 +20,12 @@ from notifications.models import ChannelKind, Notification
 from orders.models import Order
 from payments import day_report, inquiry
 from payments.models import DayClose, RefundCause
-from users import recovery
+from users import recovery, regions
 from users.models import User
 
 OURS: Final = Path(__file__).resolve().parent / "templates"
+_KEBELE: Final = {"en": "Kebele", "am": "ቀበሌ"}
+_WOREDA: Final = {"en": "Woreda", "am": "ወረዳ"}
 _NAMES_NOTHING: Final = "\x00"
 """Stands in the text wherever a template asked for a fact that is not there, so that it cannot be overlooked."""
 
@@ -177,6 +179,26 @@ def _order(order: Order, *, language: str, for_staff: bool) -> dict[str, Any]:
             }
             for line in order.lines.all()
         ],
+        "delivery": _delivery(order, language=language),
+    }
+
+
+def _delivery(order: Order, *, language: str) -> dict[str, str]:
+    """How it gets there, and where, from the smallest part up; nothing where nobody chose."""
+    chosen = order.delivery
+    if chosen is None:
+        return {}
+    address = chosen.address
+    places = () if address is None else (
+        address["house_number"], address["landmark"], address["kebele"] and f"{_KEBELE[language]} {address['kebele']}",
+        address["woreda"] and f"{_WOREDA[language]} {address['woreda']}", address["sub_city"], address["city"],
+        regions.name_of(address["region"], language=language),
+    )  # fmt: skip
+    return {
+        "name": _one_line(chosen.name.get(language, chosen.name["en"])),
+        "price": wording.amount(chosen.price, language=language),
+        "recipient": "" if address is None else _one_line(address["recipient_name"]),
+        "address": ", ".join(_one_line(part) for part in dict.fromkeys(places) if part),
     }
 
 

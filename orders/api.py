@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.http import HttpResponse
 from django.utils.timezone import now
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,15 +19,17 @@ from rest_framework.views import APIView
 
 from core import edge, problems
 from core.idempotency import Answer
+from core.money import Currency
 from core.openapi import IDEMPOTENCY_KEY, ORDER_TOKEN, leads_to, refuses
 from core.paging import NewestFirst
 from core.permissions import Anyone
-from orders import access, lifecycle, placement, tickets
+from orders import access, delivery, lifecycle, placement, tickets
 from orders.access import OrderNotFound, Principal
-from orders.filters import OrderFilter
+from orders.filters import DeliveryOptionFilter, OrderFilter
 from orders.models import STATUSES, Order
 from orders.serializers import (
     CancelIn,
+    DeliveryOptionOut,
     FulfilIn,
     NewOrderOut,
     OrderIn,
@@ -37,7 +39,10 @@ from orders.serializers import (
     contact,
     represent,
 )
+from products.api import ShownList
 from products.stock import OutOfStock
+from users import regions
+from users.address_book import AddressNotFound
 from users.models import User
 
 PATH: Final = "/api/v1/orders/"
@@ -64,6 +69,11 @@ _PRICING = (
     placement.AmountOutOfRange,
     placement.TooManyPieces,
     placement.PriceChanged,
+    delivery.UnknownDeliveryOption,
+    delivery.DeliveryNotAvailable,
+    delivery.DeliveryAddressRequired,
+    delivery.DeliveryAddressNotWanted,
+    AddressNotFound,
 )
 
 
@@ -187,8 +197,36 @@ class OrderQuote(Endpoint):
     @extend_schema(request=OrderIn, responses={200: QuoteOut}, summary="Price a basket; changes nothing")
     @refuses(*_PRICING, OutOfStock)
     def post(self, request: Request) -> Response:
-        given = edge.read(OrderIn(data=request.data, context={"customer": user_of(request), "quote": True}))
-        return Response(QuoteOut(placement.quote(**basket(given))).data)
+        customer = user_of(request)
+        given = edge.read(OrderIn(data=request.data, context={"customer": customer, "quote": True}))
+        return Response(QuoteOut(placement.quote(**basket(given), customer=customer)).data)
+
+
+class _OptionPages(NewestFirst):
+    ordering = ("position", "id")
+
+
+@extend_schema_view(
+    get=extend_schema(
+        summary="How an order can be delivered",
+        parameters=[
+            OpenApiParameter(
+                "region", str, enum=list(regions.REGIONS), description="Leaves out what does not reach it."
+            ),
+            OpenApiParameter("currency", str, enum=[currency.value for currency in Currency]),
+        ],
+    )
+)
+class DeliveryOptions(ShownList):
+    serializer_class = DeliveryOptionOut
+    pagination_class = _OptionPages
+    query = ("cursor", "page_size", *DeliveryOptionFilter.base_filters)
+
+    def get_queryset(self) -> Any:
+        wanted = DeliveryOptionFilter(self.request.GET, queryset=delivery.options())
+        if not wanted.is_valid():
+            raise ValidationError(dict(wanted.errors))
+        return wanted.qs
 
 
 class OrderDetail(Endpoint):

@@ -18,17 +18,40 @@ from orders.access import OrderNotFound, Principal
 from orders.api import user_of
 from orders.filters import OrderFilter
 from orders.flow import OrderStatus
-from orders.models import Order
+from orders.models import DeliveryKind, Order
 from orders.numbers import OrderNumberConverter
 from orders.serializers import OrderIn, QuoteOut, basket
 
 strawberry.enum(OrderStatus, name="OrderStatus")
+strawberry.enum(DeliveryKind, name="DeliveryKind")
 
 
 @strawberry.input(description="A product, and how many pieces of it.")
 class ItemInput:
     sku: str
     quantity: int
+
+
+@strawberry.input(description="Where something is sent; what is not known is left out.")
+class PlaceInput:
+    recipient_name: str
+    phone_number: str
+    region: str
+    city: str
+    sub_city: str | None = strawberry.UNSET
+    woreda: str | None = strawberry.UNSET
+    kebele: str | None = strawberry.UNSET
+    house_number: str | None = strawberry.UNSET
+    landmark: str | None = strawberry.UNSET
+
+
+@strawberry.input(description="How an order is to be delivered: an option's code and, if it is sent, one address.")
+class DeliveryInput:
+    option: str
+    address: PlaceInput | None = strawberry.UNSET
+    address_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="Of the customer's own address book."
+    )
 
 
 @strawberry.input(
@@ -44,6 +67,7 @@ class OrderInput:
     currency: Currency | None = strawberry.UNSET
     language: str | None = strawberry.UNSET
     expected_total: Amount | None = strawberry.UNSET
+    delivery: DeliveryInput | None = strawberry.UNSET
 
 
 @strawberry.type(description="A product as it is, or was, in this basket.")
@@ -53,13 +77,60 @@ class Line:
     unit_price: Amount
     quantity: int
     line_total: Amount
+    vat_rate: str | None = strawberry.field(description="Percent; null for orders from before it was kept.")
+    vat_amount: Amount | None = strawberry.field(description="How much of the line's total is VAT.")
+
+
+@strawberry.type(description="In the languages that we speak.")
+class Name:
+    en: str
+    am: str
+
+
+@strawberry.type(description="Where something is sent.")
+class Place:
+    recipient_name: str
+    phone_number: str
+    region: str
+    city: str
+    sub_city: str
+    woreda: str
+    kebele: str
+    house_number: str
+    landmark: str
+
+
+@strawberry.type(description="How an order gets to its customer. `price` includes VAT and is part of the total.")
+class Delivery:
+    option: str
+    kind: DeliveryKind
+    name: Name
+    price: Amount
+    vat_rate: str
+    vat_amount: Amount
+    address: Place | None = strawberry.field(description="Null where nothing is sent, or the address was erased.")
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any] | None) -> Self | None:
+        """The node of what REST says of it."""
+        if said is None:
+            return None
+        return made_of(
+            cls,
+            said,
+            kind=DeliveryKind(said["kind"]),
+            name=made_of(Name, said["name"]),
+            address=made_of(Place, said["address"]) if said["address"] else None,
+        )
 
 
 @strawberry.type(description="What a basket costs now, VAT included.")
 class Quote:
     currency: Currency
     total: Amount
+    vat_total: Amount
     items: list[Line]
+    delivery: Delivery | None
 
 
 @strawberry.type
@@ -70,8 +141,10 @@ class OrderFields:
     status: OrderStatus
     currency: Currency
     total: Amount
+    vat_total: Amount | None
     refunded_total: Amount
     items: list[Line]
+    delivery: Delivery | None
     email: str
     phone_number: str
     first_name: str
@@ -96,6 +169,7 @@ class OrderFields:
             status=OrderStatus(said["status"]),
             currency=Currency(said["currency"]),
             items=[made_of(Line, line) for line in said["items"]],
+            delivery=Delivery.of(said["delivery"]),
             batch=batch or Batch([said["number"]]),
             **instead,
         )
@@ -107,11 +181,13 @@ class Mutation:
     def quote_order(self, info: Info[Context, None], *, input: OrderInput) -> Quote | None:  # noqa: A002 - GraphQL's word
         customer = user_of(info.context.request)
         given = edge.read(OrderIn(data=body_of(input), context={"customer": customer, "quote": True}))
-        said = QuoteOut(placement.quote(**basket(given))).data
+        said = QuoteOut(placement.quote(**basket(given), customer=customer)).data
         return Quote(
             currency=Currency(said["currency"]),
             total=said["total"],
+            vat_total=said["vat_total"],
             items=[made_of(Line, line) for line in said["items"]],
+            delivery=Delivery.of(said["delivery"]),
         )
 
 

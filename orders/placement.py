@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -16,10 +17,11 @@ from core.errors import DomainError
 from core.idempotency import Once
 from core.money import CENT, MAX_AMOUNT, Currency, Money
 from core.transactions import durable
-from orders import numbers
+from orders import delivery, numbers
+from orders.delivery import Wish
 from orders.flow import ORDER_FLOW
-from orders.models import Order, OrderHistory, OrderLine
-from products import stock
+from orders.models import Delivery, Order, OrderHistory, OrderLine
+from products import stock, vat
 from products.models import Product
 from users.models import User
 
@@ -73,27 +75,49 @@ class QuotedLine:
     quantity: int
     line_total: Money
 
+    @property
+    def vat_rate(self) -> Decimal:
+        return self.product.category.vat_rate
+
+    @property
+    def vat_amount(self) -> Money:
+        return vat.included_in(self.line_total, rate=self.vat_rate)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """What a basket costs now, VAT included."""
 
     lines: Sequence[QuotedLine]
+    delivery: Delivery | None
     total: Money
+
+    @property
+    def vat_total(self) -> Money:
+        begin = self.delivery.vat_amount if self.delivery else Money.zero(self.total.currency)
+        return sum((line.vat_amount for line in self.lines), begin)
 
     @property
     def quantities(self) -> Mapping[int, int]:
         return {line.product.pk: line.quantity for line in self.lines}
 
 
-def quote(*, items: Sequence[Item], currency: str | None = None, expected_total: Decimal | None = None) -> Quote:
+def quote(
+    *,
+    items: Sequence[Item],
+    currency: str | None = None,
+    expected_total: Decimal | None = None,
+    wish: Wish | None = None,
+    customer: User | None = None,
+) -> Quote:
     """Price a basket as `place` would, and change nothing. The same product twice becomes one line.
 
-    `expected_total` is in the order's currency.
+    `expected_total` is in the order's currency. `wish` says how it is to be delivered.
 
     :raises UnknownProduct: · TooManyPieces: · CurrencyMismatch: · AmountOutOfRange: · PriceChanged: · OutOfStock:
+    :raises DomainError: what `delivery.choose` raises.
     """
-    priced = _price(items=items, currency=currency, expected_total=expected_total)
+    priced = _price(items=items, currency=currency, expected_total=expected_total, wish=wish, customer=customer)
     for line in priced.lines:
         if line.product.available < line.quantity:
             raise stock.OutOfStock(
@@ -114,19 +138,24 @@ def place(
     at: datetime,
     currency: str | None = None,
     expected_total: Decimal | None = None,
+    wish: Wish | None = None,
 ) -> Order:
     """Place an order: freeze its prices, hold its stock until `expires_at`, and keep the answer for a repeat.
 
-    `expected_total` is in the order's currency; `currency` defaults to the products' own.
+    `expected_total` is in the order's currency; `currency` defaults to the products' own. `wish` says how it is to be
+    delivered; its price is part of the total.
 
     :raises UnknownProduct: · TooManyPieces: · CurrencyMismatch: · AmountOutOfRange: · PriceChanged: · OutOfStock:
+    :raises DomainError: what `delivery.choose` raises.
     :raises RequestInProgress: · IdempotencyKeyReused: · AlreadyAnswered: as `Once.begin` does.
     """
     for draw in range(NUMBER_DRAWS):
         try:
             with durable("order"):
                 once.begin()
-                priced = _price(items=items, currency=currency, expected_total=expected_total)
+                priced = _price(
+                    items=items, currency=currency, expected_total=expected_total, wish=wish, customer=customer
+                )
                 order = _write(priced=priced, contact=contact, customer=customer, at=at)
                 stock.hold(quantities=priced.quantities)  # last, so that a sought-after row is locked shortly
                 once.finish(order)
@@ -139,11 +168,19 @@ def place(
     raise AssertionError("the loop returns or raises")
 
 
-def _price(*, items: Sequence[Item], currency: str | None, expected_total: Decimal | None) -> Quote:
+def _price(
+    *,
+    items: Sequence[Item],
+    currency: str | None,
+    expected_total: Decimal | None,
+    wish: Wish | None,
+    customer: User | None,
+) -> Quote:
     wanted: dict[str, int] = {}
     for item in items:
         wanted[item.sku] = wanted.get(item.sku, 0) + item.quantity
-    found = {product.sku: product for product in Product.objects.filter(sku__in=wanted, is_active=True)}
+    for_sale = Product.objects.filter(sku__in=wanted, is_active=True).select_related("category")
+    found = {product.sku: product for product in for_sale}
     for sku, quantity in wanted.items():
         if sku not in found:
             raise UnknownProduct(f"There is no product {sku} for sale.", sku=sku)
@@ -156,7 +193,9 @@ def _price(*, items: Sequence[Item], currency: str | None, expected_total: Decim
             raise CurrencyMismatch(
                 f"{product.sku} is sold in {product.currency}, the order is in {order_currency}.", sku=product.sku
             )
-    total = sum((found[sku].price * quantity for sku, quantity in wanted.items()), Decimal(0)).quantize(CENT)
+    goods = sum((found[sku].price * quantity for sku, quantity in wanted.items()), Decimal(0)).quantize(CENT)
+    chosen = delivery.choose(wish=wish, goods=Money(goods, order_currency), customer=customer) if wish else None
+    total = goods + chosen.price.amount if chosen else goods
     if not MIN_AMOUNT <= total <= MAX_AMOUNT:
         raise AmountOutOfRange(f"{total} {order_currency} is not between {MIN_AMOUNT} and {MAX_AMOUNT}.")
     if expected_total is not None and expected_total != total:
@@ -169,7 +208,7 @@ def _price(*, items: Sequence[Item], currency: str | None, expected_total: Decim
         QuotedLine(product=found[sku], quantity=quantity, line_total=found[sku].unit_price * quantity)
         for sku, quantity in wanted.items()
     ]
-    return Quote(lines=lines, total=Money(total, order_currency))
+    return Quote(lines=lines, delivery=chosen, total=Money(total, order_currency))
 
 
 def _write(*, priced: Quote, contact: Contact, customer: User | None, at: datetime) -> Order:
@@ -179,11 +218,13 @@ def _write(*, priced: Quote, contact: Contact, customer: User | None, at: dateti
         customer=customer,
         currency=priced.total.currency,
         total_amount=priced.total.amount,
+        vat_amount=priced.vat_total.amount,
         email=contact.email,
         phone_number=contact.phone_number,
         first_name=contact.first_name,
         last_name=contact.last_name,
         language=contact.language,
+        **_frozen(priced.delivery),
         token_expires_at=(at + timedelta(days=settings.ORDER_TOKEN_DAYS)).replace(microsecond=0),
         request_id=request_id,
         created_at=at,
@@ -200,6 +241,8 @@ def _write(*, priced: Quote, contact: Contact, customer: User | None, at: dateti
             unit_price=line.product.price,
             quantity=line.quantity,
             line_total=line.line_total.amount,
+            vat_rate=line.vat_rate,
+            vat_amount=line.vat_amount.amount,
         )
         for position, line in enumerate(priced.lines)
     )
@@ -216,3 +259,19 @@ def _write(*, priced: Quote, contact: Contact, customer: User | None, at: dateti
     )
     outbox.record(topic="order.placed", order_id=order.pk, number=order.number)
     return order
+
+
+def _frozen(chosen: Delivery | None) -> dict[str, Any]:
+    """The order's columns about its delivery."""
+    if chosen is None:
+        return {}
+    return {
+        "delivery_code": chosen.option,
+        "delivery_kind": chosen.kind,
+        "delivery_name_en": chosen.name["en"],
+        "delivery_name_am": chosen.name["am"],
+        "delivery_price": chosen.price.amount,
+        "delivery_vat_rate": chosen.vat_rate,
+        "delivery_vat_amount": chosen.vat_amount.amount,
+        "delivery_address": chosen.address,
+    }

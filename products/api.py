@@ -62,13 +62,15 @@ class _Shown(generics.GenericAPIView[Any]):
         )
 
 
-class _ShownList(_Shown, generics.ListAPIView[Any]):
+class ShownList(_Shown, generics.ListAPIView[Any]):
+    """Pages of what is the same for everybody. Whoever changes it says so by `catalogue.changed`."""
+
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         return self.show(request, lambda: self.list(request, *args, **kwargs))
 
 
 @extend_schema_view(get=extend_schema(summary="Categories of the shop"))
-class Categories(_ShownList):
+class Categories(ShownList):
     serializer_class = CategoryOut
     pagination_class = _CategoryPages
     query = _PAGING
@@ -90,7 +92,7 @@ class Categories(_ShownList):
         ],
     )
 )
-class Products(_ShownList):
+class Products(ShownList):
     serializer_class = ProductOut
     pagination_class = _ProductPages
     query = (*_PAGING, "ordering", *ProductFilter.base_filters)

@@ -128,6 +128,13 @@ function renderDetails({ order, attempts, language, scene, token, copied }, word
     price.className = "sum";
     return element("li", element("span", item.name, element("small", `${item.quantity} × ${cash(item.unit_price)}`)), price);
   });
+  if (order.delivery) {
+    const { name, price, address } = order.delivery;
+    const sum = element("span", cash(price));
+    sum.className = "sum";
+    const where = address && [address.recipient_name, address.landmark, address.sub_city, address.city].filter(Boolean).join(", ");
+    lines.push(element("li", element("span", name[language] ?? name.en, ...(where ? [element("small", where)] : [])), sum));
+  }
   byId("lines").replaceChildren(...lines);
   const facts = [
     ["total", cash(order.total)],

@@ -12,7 +12,8 @@ from django.utils.timezone import now
 
 from core.idempotency import Answer, Once
 from orders import placement
-from orders.models import Order
+from orders.delivery import Wish
+from orders.models import DeliveryOption, Order
 from orders.placement import Contact, Item
 from payments import checkout
 from payments.gateway import PaymentGateway
@@ -42,6 +43,26 @@ def product(
     )
 
 
+def delivery_option(
+    *,
+    code: str = "courier",
+    price: str = "150.00",
+    kind: str = "delivery",
+    regions: list[str] | None = None,
+    **fields: Any,
+) -> DeliveryOption:
+    """A courier to Addis Ababa, unless told otherwise."""
+    where = ["addis_ababa"] if kind == "delivery" else []
+    return DeliveryOption.objects.create(
+        code=code,
+        kind=kind,
+        name_en=fields.pop("name_en", f"By {code}"),
+        price=Decimal(price),
+        regions=where if regions is None else regions,
+        **fields,
+    )
+
+
 def once(*, key: str = "", owner: str = "test", fingerprint: str = "f") -> Once:
     """A request's key whose answer is the result's own text."""
     return Once(
@@ -60,6 +81,7 @@ def order(
     email: str = "abebech@gmail.com",
     phone_number: str = "",
     language: str = "en",
+    wish: Wish | None = None,
     **fields: Any,
 ) -> Order:
     """An order that awaits payment; of two pieces of a new product, unless told otherwise."""
@@ -68,6 +90,7 @@ def order(
         items=[Item(sku=wanted.sku, quantity=quantity) for wanted, quantity in chosen],
         contact=Contact(email=email, phone_number=phone_number, language=language, **fields),
         customer=customer,
+        wish=wish,
         once=once(),
         at=at or now(),
     )

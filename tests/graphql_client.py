@@ -8,10 +8,12 @@ from typing import Any
 
 from django.test import Client
 
-LINE = "sku name unitPrice quantity lineTotal"
+LINE = "sku name unitPrice quantity lineTotal vatRate vatAmount"
+PLACE_OF = "recipientName phoneNumber region city subCity woreda kebele houseNumber landmark"
+DELIVERY = f"delivery {{ option kind name {{ en am }} price vatRate vatAmount address {{ {PLACE_OF} }} }}"
 ORDER = (
-    f"number status currency total refundedTotal items {{ {LINE} }} email phoneNumber firstName lastName language "
-    "createdAt expiresAt paidAt paymentStatus canPay canCancel"
+    f"number status currency total vatTotal refundedTotal items {{ {LINE} }} {DELIVERY} "
+    "email phoneNumber firstName lastName language createdAt expiresAt paidAt paymentStatus canPay canCancel"
 )
 PAYMENT = (
     "id txRef status amount currency capturedAmount checkoutUrl gatewayReference method fee settlesOrder failureReason "
@@ -33,7 +35,8 @@ CANCEL = (
     "mutation ($number: String!, $token: String, $reason: String) "
     f"{{ cancelOrder(number: $number, token: $token, reason: $reason) {{ {ORDER} }} }}"
 )
-QUOTE = f"mutation ($input: OrderInput!) {{ quoteOrder(input: $input) {{ currency total items {{ {LINE} }} }} }}"
+QUOTED = f"currency total vatTotal items {{ {LINE} }} {DELIVERY}"
+QUOTE = f"mutation ($input: OrderInput!) {{ quoteOrder(input: $input) {{ {QUOTED} }} }}"
 READ = (
     "query ($number: String!, $token: String) "
     f"{{ order(number: $number, token: $token) {{ {ORDER} payments {{ {PAYMENT} }} }} }}"

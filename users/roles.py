@@ -47,7 +47,8 @@ _FINANCE: Final = (
 _APPROVER: Final = (*_SEES_MONEY, "payments.approve_refund")
 _CATALOGUE: Final = (
     "products.view_category", "products.add_category", "products.change_category", "products.delete_category",
-    "products.view_product", "products.add_product", "products.change_product",
+    "products.view_product", "products.add_product", "products.change_product", "orders.view_deliveryoption",
+    "orders.add_deliveryoption", "orders.change_deliveryoption", "orders.delete_deliveryoption",
 )  # fmt: skip
 _ACCOUNTS: Final = ("users.view_user", "users.add_user", "users.change_user", "auth.view_group")
 

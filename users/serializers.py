@@ -65,11 +65,9 @@ class PasswordResetConfirmIn(StrictSerializer):
     password = StrictCharField(max_length=128, trim_whitespace=False, write_only=True)
 
 
-@example(
-    "In Addis Ababa", recipient_name="Abebech Bekele", phone_number="+251911234567", region="addis_ababa",
-    city="Addis Ababa", sub_city="Bole", woreda="03", landmark="Edna Mall", is_default=True,
-)  # fmt: skip
-class AddressIn(StrictSerializer):
+class PlaceIn(StrictSerializer):
+    """Where something is sent, as it is said in Ethiopia."""
+
     recipient_name = StrictCharField(max_length=200)
     phone_number = PhoneNumberField()
     region = serializers.ChoiceField(choices=regions.CHOICES)
@@ -79,6 +77,13 @@ class AddressIn(StrictSerializer):
     kebele = StrictCharField(max_length=100, required=False, allow_blank=True)
     house_number = StrictCharField(max_length=40, required=False, allow_blank=True)
     landmark = StrictCharField(max_length=300, required=False, allow_blank=True)
+
+
+@example(
+    "In Addis Ababa", recipient_name="Abebech Bekele", phone_number="+251911234567", region="addis_ababa",
+    city="Addis Ababa", sub_city="Bole", woreda="03", landmark="Edna Mall", is_default=True,
+)  # fmt: skip
+class AddressIn(PlaceIn):
     is_default = StrictBooleanField(required=False)
 
 

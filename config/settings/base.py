@@ -233,6 +233,8 @@ SPECTACULAR_SETTINGS = {
         "PaymentStatus": "payments.models.payment.STATUSES",
         "Currency": "core.money.Currency",
         "Resolution": "payments.staff_serializers.RESOLUTIONS",
+        "DeliveryKind": "orders.models.KINDS",
+        "Region": "users.regions.CHOICES",
     },
 }
 

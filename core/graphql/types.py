@@ -57,7 +57,7 @@ def config() -> StrawberryConfig:
     )
 
 
-def made_of(kind: type[Node], said: Mapping[str, Any], **instead: Any) -> Node:
+def made_of(kind: type[Node], said: Mapping[str, Any], /, **instead: Any) -> Node:
     """A node from what REST answers; `instead` has the fields that are more than a plain value."""
     names = {each.name for each in fields(kind) if each.init}  # type: ignore[arg-type]
     return kind(**{name: value for name, value in said.items() if name in names} | instead)

@@ -50,6 +50,12 @@ def test_a_type_has_the_fields_that_rest_has(name, serializer, besides):
 def test_lines_and_items_have_the_fields_that_rest_has():
     assert fields_of("Line") == set(camel(dict.fromkeys(OrderOut().fields["items"].child.fields)))
     assert fields_of("ItemInput") == set(camel(dict.fromkeys(OrderIn().fields["items"].child.fields)))
+    delivery, wanted = OrderOut().fields["delivery"].fields, OrderIn().fields["delivery"].fields
+    assert fields_of("Delivery") == set(camel(dict.fromkeys(delivery)))
+    assert fields_of("Place") == set(camel(dict.fromkeys(delivery["address"].fields)))
+    assert fields_of("Name") == set(delivery["name"].fields)
+    assert fields_of("DeliveryInput") == set(camel(dict.fromkeys(wanted)))
+    assert fields_of("PlaceInput") == set(camel(dict.fromkeys(wanted["address"].fields)))
     assert fields_of("PlacedOrder") == {"order", "replayed", *(named(NewOrderOut) - named(OrderOut))}
 
 

@@ -22,7 +22,7 @@ APPS = ("core", "users", "products", "orders", "payments", "notifications", "con
 
 # Where the topic is put together from a state: the states that a move leads to.
 FROM_STATES = {
-    "orders/models.py": {f"order.{state}" for state in OrderStatus if state is not ORDER_FLOW.initial},
+    "orders/models/order.py": {f"order.{state}" for state in OrderStatus if state is not ORDER_FLOW.initial},
     "payments/models/payment.py": {
         PAYMENT_TOPICS.get(state, f"payment.{state}") for state in PaymentStatus if state is not PAYMENT_FLOW.initial
     },

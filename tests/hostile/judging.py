@@ -161,9 +161,13 @@ def faults_of_money(said: Any) -> list[str]:
         return faults
     if {"unit_price", "quantity", "line_total"} <= said.keys() and _of_a_line(said) != Decimal(said["line_total"]):
         faults.append(f"a line does not add up: {said}")
-    if {"items", "total"} <= said.keys() and _of_all_lines(said) != Decimal(said["total"]):
-        faults.append(f"the lines are not the total: {said}")
+    if {"items", "total"} <= said.keys() and _of_all_lines(said) + _of_delivery(said) != Decimal(said["total"]):
+        faults.append(f"the lines and the delivery are not the total: {said}")
     return faults + [fault for each in said.values() for fault in faults_of_money(each)]
+
+
+def _of_delivery(order: dict[str, Any]) -> Decimal:
+    return Decimal(order["delivery"]["price"]) if order.get("delivery") else Decimal(0)
 
 
 def _of_a_line(line: dict[str, Any]) -> Decimal:

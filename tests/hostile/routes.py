@@ -108,6 +108,14 @@ def order_body(_scene: Scene | None = None) -> dict[str, Any]:
     }
 
 
+def delivered_order_body(scene: Scene | None = None) -> dict[str, Any]:
+    """The same, sent to an address, which costs 150 more."""
+    address = {name: value for name, value in _address(scene).items() if name != "is_default"}
+    return {
+        **order_body(scene), "expected_total": "1050.00", "delivery": {"option": "courier", "address": address},
+    }  # fmt: skip
+
+
 def _registration(_scene: Scene) -> dict[str, Any]:
     return {
         "email": f"{uuid.uuid4().hex}@gmail.com",
@@ -142,7 +150,7 @@ def _graphql(scene: Scene) -> dict[str, Any]:
     """The mutation that takes most."""
     return {
         "query": graphql_client.PLACE,
-        "variables": {"input": graphql_client.camel(order_body(scene)), "key": uuid.uuid4().hex},
+        "variables": {"input": graphql_client.camel(delivered_order_body(scene)), "key": uuid.uuid4().hex},
     }
 
 
@@ -190,8 +198,9 @@ CALLS: Final = (
     Call(method="GET", template="api/v1/products/"),
     Call(method="GET", template="api/v1/products/<slug:slug>/"),
     Call(method="GET", template="api/v1/orders/", who=_as_customer),
-    Call(method="POST", template="api/v1/orders/", body=order_body),
-    Call(method="POST", template="api/v1/orders/quote/", body=order_body),
+    Call(method="GET", template="api/v1/delivery-options/"),
+    Call(method="POST", template="api/v1/orders/", body=delivered_order_body),
+    Call(method="POST", template="api/v1/orders/quote/", body=delivered_order_body),
     Call(method="GET", template="api/v1/orders/<order_number:number>/", who=_as_guest),
     Call(
         method="POST",

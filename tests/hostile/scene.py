@@ -12,7 +12,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from core.money import Money
 from orders import access
-from orders.models import Order
+from orders.models import DeliveryOption, Order
 from payments import discrepancies, refunds, settlement
 from payments.models import Discrepancy, DiscrepancyKind, Payment, Refund
 from products.models import Product
@@ -60,6 +60,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.product: Product = factories.product(sku="SKU", price="450.00", on_hand=PLENTY)
+        self.courier: DeliveryOption = factories.delivery_option(code="courier", price="150.00")
         self.customer: User = factories.user(email="customer@gmail.com")
         self.address: Address = address_book.add(
             user=self.customer, recipient_name="Abebech", phone_number="+251911234567", region="sidama", city="Hawassa"

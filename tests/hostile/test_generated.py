@@ -120,7 +120,7 @@ def test_any_bytes_as_a_segment_of_a_path(sender, call, segment):
 @st.composite
 def mutated_orders(draw: st.DrawFn) -> Any:
     """A good order after a few changes, each at a place of its own: another type, gone, added, doubled, wrapped."""
-    body: Any = {"whole": routes.order_body()}
+    body: Any = {"whole": routes.delivered_order_body()}
     for _ in range(draw(st.integers(0, 4))):
         place = draw(st.sampled_from(list(routes._places(body, ()))))
         inner: Any = body
@@ -190,7 +190,12 @@ def agrees_with_its_lines(said: dict[str, Any]) -> None:
     """What was answered, what is stored and what the database adds up are one amount."""
     order = Order.objects.get(number=said["number"])
     added = OrderLine.objects.filter(order=order).aggregate(total=Sum(F("unit_price") * F("quantity")))["total"]
-    assert said["total"] == f"{order.total_amount:.2f}" == f"{added:.2f}"
+    assert said["total"] == f"{order.total_amount:.2f}" == f"{added + (order.delivery_price or 0):.2f}"
+    shares = [Decimal(line["vat_amount"]) for line in said["items"]]
+    if said["delivery"]:
+        shares.append(Decimal(said["delivery"]["vat_amount"]))
+    assert said["vat_total"] == f"{sum(shares):.2f}" == f"{order.vat_amount:.2f}"
+    assert 0 <= sum(shares) <= order.total_amount
 
 
 @generated

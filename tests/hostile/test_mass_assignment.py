@@ -16,6 +16,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 WRITERS = [call for call in CALLS if call.body and not call.is_signed]
 OURS = {"core", "users", "products", "orders", "payments", "notifications", "token_blacklist"}
+PLACES = (
+    ("variables",), ("variables", "input"), ("variables", "input", "items", 0), ("variables", "input", "delivery"),
+    ("variables", "input", "delivery", "address"),
+)  # fmt: skip
 LURES = ["__proto__", "is_admin", "role", "roles", "_state", "pk", "price", "discount", "paid", "customer_id", "owner"]
 
 
@@ -48,6 +52,28 @@ def test_no_field_of_any_model_can_be_smuggled_in(sender, call):
 
 
 @pytest.mark.parametrize("path", ["api/v1/orders/", "api/v1/orders/quote/"])
+@pytest.mark.parametrize("place", [("delivery",), ("delivery", "address")], ids=".".join)
+def test_no_field_of_a_delivery_can_be_smuggled_in(sender, path, place):
+    call = next(call for call in CALLS if call.template == path and call.method == "POST")
+    before, accepted = scenes.contents(), {}
+    for name in names():
+        body = routes.delivered_order_body()
+        inner = body
+        for step in place:
+            inner = inner[step]
+        if name in {*inner, "address_id"}:
+            continue
+        inner[name] = "1.00"
+        answer = sender.send(call, raw=json.dumps(body).encode())
+        errors = [error["field"] for error in answer.json().get("errors", [])]
+        if judging.code_of(answer) != "unknown_field" or errors != [".".join((*place, name))]:
+            accepted[name] = (answer.status_code, errors)
+
+    assert accepted == {}
+    assert scenes.changed(before, scenes.contents()) == set()
+
+
+@pytest.mark.parametrize("path", ["api/v1/orders/", "api/v1/orders/quote/"])
 def test_no_field_of_a_line_can_be_smuggled_in(sender, path):
     call = next(call for call in CALLS if call.template == path and call.method == "POST")
     before, accepted = scenes.contents(), {}
@@ -67,12 +93,12 @@ def test_no_field_of_an_input_can_be_smuggled_in_through_graphql(sender):
     call = next(call for call in CALLS if call.template == "graphql/")
     before, accepted = scenes.contents(), {}
     for name in sorted({*names(), *camel(dict.fromkeys(names()))}):
-        for place in (("variables",), ("variables", "input"), ("variables", "input", "items", 0)):
+        for place in PLACES:
             body = call.body(sender.scene)
             inner = body
             for step in place:
                 inner = inner[step]
-            if name in inner:
+            if name in inner or name == "addressId":
                 continue
             inner[name] = "1.00"
             answer = sender.send(call, raw=json.dumps(body).encode())

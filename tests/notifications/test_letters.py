@@ -13,6 +13,7 @@ from notifications.letters import Letter
 from notifications.models import Notification
 from notifications.rules import RULES, Audience
 from orders.access import current_token
+from orders.delivery import Wish
 from orders.models import Order
 from tests import factories
 from tests.notifications import stories
@@ -275,3 +276,38 @@ def test_the_templates_see_words_and_no_rows():
     facts = letters.gather(notification=told("order_paid"))
 
     assert {type(leaf) for leaf in leaves(facts)} == {str}
+
+
+@pytest.mark.parametrize(
+    ("language", "how", "where"),
+    [
+        ("en", "Courier: 150.00 ETB", "Abebech Bekele, B-101, Edna Mall, Kebele 12, Woreda 03, Bole, Addis Ababa"),
+        ("am", "መልእክተኛ፦ 150.00 ብር", "Abebech Bekele, B-101, Edna Mall, ቀበሌ 12, ወረዳ 03, Bole, Addis Ababa, አዲስ አበባ"),
+    ],
+)
+def test_a_mail_says_how_the_order_is_delivered_what_that_costs_and_where_it_goes(language, how, where):
+    factories.delivery_option(code="courier", price="150.00", name_en="Courier", name_am="መልእክተኛ")
+    address = {
+        "recipient_name": "Abebech\nBekele", "phone_number": "+251911234567", "region": "addis_ababa",
+        "city": "Addis Ababa", "sub_city": "Bole", "woreda": "03", "kebele": "12", "house_number": "B-101",
+        "landmark": "Edna Mall",
+    }  # fmt: skip
+
+    letter = written(told("order_paid", language=language, wish=Wish(option="courier", address=address)))
+
+    assert f"{how}\n  {where}\n" in letter.text
+    assert where in letter.html
+    assert "1,050.00" in letter.text
+
+
+def test_a_mail_says_nothing_of_an_address_that_was_erased():
+    factories.delivery_option(code="courier", name_en="Courier")
+    notification = told("order_paid", wish=Wish(option="courier", address={"region": "addis_ababa", "city": "Bole"}))
+    Order.objects.update(delivery_address=None)
+    assert notification.order is not None
+    notification.order.refresh_from_db()
+
+    letter = written(notification)
+
+    assert "Courier: 150.00 ETB\nTotal" in letter.text
+    assert "Bole" not in letter.text + letter.html

@@ -33,10 +33,15 @@ def test_a_guest_orders_and_reads_the_order_with_its_token(api, coffee, problem)
     order = created.json()
     assert created.status_code == 201, order
     assert order | {"number": "", "created_at": "", "expires_at": "", "access_token": "", "stream_url": ""} == {
-        "number": "", "status": "awaiting_payment", "currency": "ETB", "total": "900.00", "refunded_total": "0.00",
+        "number": "", "status": "awaiting_payment", "currency": "ETB", "total": "900.00",
+        "vat_total": "117.39", "refunded_total": "0.00",
         "items": [
-            {"sku": "COFFEE", "name": coffee.name, "unit_price": "450.00", "quantity": 2, "line_total": "900.00"},
+            {
+                "sku": "COFFEE", "name": coffee.name, "unit_price": "450.00", "quantity": 2, "line_total": "900.00",
+                "vat_rate": "15.00", "vat_amount": "117.39",
+            },
         ],
+        "delivery": None,
         "email": "abebech@gmail.com", "phone_number": "+251911234567", "first_name": "አበበች", "last_name": "",
         "language": "am", "created_at": "", "expires_at": "", "paid_at": None, "payment_status": None,
         "can_pay": True, "can_cancel": True, "access_token": "", "stream_url": "",

@@ -3,6 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from django.db import IntegrityError
 from django.utils.timezone import now
 
 from core.idempotency import AlreadyAnswered, IdempotencyKeyReused
@@ -10,8 +11,10 @@ from core.models import Event, IdempotencyKey
 from core.money import Money
 from orders import numbers, placement
 from orders.flow import OrderStatus
-from orders.models import Order, OrderHistory
+from orders.models import Order, OrderHistory, OrderLine
 from orders.placement import Contact, Item
+from orders.serializers import represent
+from products.models import Category, Product
 from products.stock import OutOfStock
 from tests import factories
 
@@ -38,6 +41,56 @@ def test_an_order_freezes_its_prices_and_holds_its_stock():
     assert (line.unit_price, line.quantity, line.line_total) == (Decimal("450.00"), 2, Decimal("900.00"))
     assert (coffee.on_hand, coffee.held, coffee.available) == (10, 2, 8)
     assert order.status == OrderStatus.AWAITING_PAYMENT
+
+
+def test_an_order_freezes_the_vat_of_each_category_and_its_share_of_each_line():
+    factories.product(sku="COFFEE", price="450.00")
+    books = Category.objects.create(slug="books", name="Books", vat_rate=Decimal("0.00"))
+    Product.objects.filter(pk=factories.product(sku="BOOK", price="380.00").pk).update(category=books)
+
+    priced = placement.quote(items=[Item(sku="COFFEE", quantity=2), Item(sku="BOOK", quantity=1)])
+    order = place(Item(sku="COFFEE", quantity=2), Item(sku="BOOK", quantity=1))
+    Category.objects.update(vat_rate=Decimal("20.00"))
+
+    told = [(line.vat_rate, line.vat_amount) for line in Order.objects.get().lines.all()]
+    assert told == [(Decimal("15.00"), Decimal("117.39")), (Decimal("0.00"), Decimal("0.00"))]
+    assert order.vat_total == priced.vat_total == Money.parse("117.39", "ETB")
+    assert order.total == Money.parse("1280.00", "ETB")  # the prices included it
+
+
+@pytest.mark.parametrize(
+    "share",
+    [
+        {"vat_rate": Decimal("15.00"), "vat_amount": Decimal("900.01")},
+        {"vat_rate": Decimal("15.00"), "vat_amount": Decimal("-0.01")},
+        {"vat_rate": Decimal("100.01"), "vat_amount": Decimal("1.00")},
+        {"vat_rate": None, "vat_amount": Decimal("1.00")},
+        {"vat_rate": Decimal("15.00"), "vat_amount": None},
+    ],
+)
+def test_the_database_takes_no_vat_beyond_the_line(order, share):
+    other = factories.product()
+
+    with pytest.raises(IntegrityError, match="order_line_vat_within_total"):
+        OrderLine.objects.create(
+            order=order, position=1, product=other, sku="X", name="X", unit_price=Decimal("450.00"), quantity=2,
+            line_total=Decimal("900.00"), **share,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("share", ["900.01", "-0.01"])
+def test_the_database_takes_no_vat_beyond_the_total(order, share):
+    with pytest.raises(IntegrityError, match="order_vat_within_total"):
+        Order.objects.filter(pk=order.pk).update(vat_amount=Decimal(share))
+
+
+def test_an_order_from_before_vat_was_kept_says_that_it_does_not_know(order):
+    Order.objects.filter(pk=order.pk).update(vat_amount=None)
+
+    told = represent(Order.objects.get(pk=order.pk), at=now())
+
+    assert told["vat_total"] is None
+    assert told["total"] == "900.00"
 
 
 def test_placing_writes_history_event_and_key_in_one_go():

@@ -17,7 +17,8 @@ from core.idempotency import AlreadyAnswered
 from core.models import Event
 from core.money import Currency, Money
 from orders import lifecycle
-from payments import refunds, repayments, resolutions
+from orders.delivery import Wish
+from payments import refunds, repayments, resolutions, settlement
 from payments.flow import PaymentStatus
 from payments.gateway import RefundReceipt, RefundVerdict, Refused, Verdict
 from payments.models import Account, Discrepancy, DiscrepancyKind, Payment, Refund, RefundCause, Resolution
@@ -60,6 +61,16 @@ def test_without_an_amount_all_of_it_goes_back_and_is_owed_from_now_on(gateway):
     assert topics(refund) == ["refund.requested"]
     assert order_of(payment).refunding_amount == Decimal("900.00")
     assert books() == {"chapa:clearing": "899.00", "chapa:fees": "1.00", "refunds:payable": "-900.00"}
+
+
+def test_all_of_it_includes_the_delivery(gateway):
+    factories.delivery_option(code="pickup", kind="pickup", price="50.00")
+    order = factories.order(items=[(factories.product(price="900.00"), 1)], wish=Wish(option="pickup"))
+    payment = factories.pending_payment(order=order, gateway=gateway)
+    gateway.pay(payment)
+    settlement.settle(tx_ref=payment.tx_ref, gateway=gateway, at=now())
+
+    assert ask(payment).total == birr("950.00")
 
 
 def test_part_of_it_leaves_the_rest_to_be_given_back_later(gateway):

@@ -30,4 +30,5 @@ class Command(BaseCommand):
             if settings.CHAPA_SECRET_KEY.startswith(LIVE_KEY):
                 raise CommandError("--demo makes accounts with known passwords; not where a live Chapa key is set")
             call_command("seed_catalogue", stdout=self.stdout)
+            call_command("seed_delivery_options", stdout=self.stdout)
             call_command("seed_people", file=options["people_file"], stdout=self.stdout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pgtrigger
 from django.conf import settings
 from django.db import connection, models
 from django.db.models.functions import Now
@@ -12,8 +13,15 @@ from core import outbox
 from core.money import MAX_AMOUNT, Currency, Money
 from core.triggers import append_only, enforce
 from orders.flow import ORDER_FLOW, OrderStatus
+from orders.models.delivery import KINDS, Delivery, DeliveryKind
+from products.vat import HIGHEST_RATE
 
 STATUSES = [(status.value, status.value.replace("_", " ")) for status in OrderStatus]
+DELIVERY_FROZEN = [
+    "delivery_code", "delivery_kind", "delivery_name_en", "delivery_name_am", "delivery_price", "delivery_vat_rate",
+    "delivery_vat_amount",
+]  # fmt: skip
+"""The columns of an order that nothing changes any more."""
 
 
 class OrderQuerySet(models.QuerySet["Order"]):
@@ -39,6 +47,13 @@ class Order(models.Model):
     )
     currency = models.CharField(max_length=3, choices=[(c.value, c.value) for c in Currency])
     total_amount = models.DecimalField(max_digits=12, decimal_places=2)
+    vat_amount = models.DecimalField(
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        verbose_name="VAT",
+        help_text="How much of the total is VAT. Empty where the order is older than our knowledge of it.",
+    )
     refunded_amount = models.DecimalField(max_digits=12, decimal_places=2, default=0)
     refunding_amount = models.DecimalField(
         max_digits=12, decimal_places=2, default=0, db_default=0, help_text="In refunds under way, written by payments."
@@ -48,6 +63,17 @@ class Order(models.Model):
     first_name = models.CharField(max_length=100, blank=True)
     last_name = models.CharField(max_length=100, blank=True)
     language = models.CharField(max_length=2, default="en")
+    # How it gets to its customer, frozen like a line; empty where nobody chose (docs/decisions/0026).
+    delivery_code = models.CharField(max_length=40, blank=True, default="", db_default="")
+    delivery_kind = models.CharField(max_length=10, choices=KINDS, blank=True, default="", db_default="")
+    delivery_name_en = models.CharField(max_length=100, blank=True, default="", db_default="")
+    delivery_name_am = models.CharField(max_length=100, blank=True, default="", db_default="")
+    delivery_price = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    delivery_vat_rate = models.DecimalField(max_digits=5, decimal_places=2, null=True, blank=True)
+    delivery_vat_amount = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    delivery_address = models.JSONField(
+        null=True, blank=True, help_text="Personal data: who receives it, and where. Emptied when somebody is erased."
+    )
     token_version = models.PositiveIntegerField(default=1)
     token_expires_at = models.DateTimeField()
     request_id = models.CharField(max_length=64, blank=True)
@@ -61,6 +87,45 @@ class Order(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(total_amount__gt=0, total_amount__lte=MAX_AMOUNT), name="order_total_payable"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(vat_amount=None)
+                | models.Q(vat_amount__gte=0, vat_amount__lte=models.F("total_amount")),
+                name="order_vat_within_total",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    delivery_code="",
+                    delivery_kind="",
+                    delivery_price=None,
+                    delivery_vat_rate=None,
+                    delivery_vat_amount=None,
+                    delivery_address__isnull=True,
+                )
+                | ~models.Q(delivery_code="")
+                & models.Q(
+                    delivery_kind__in=[kind.value for kind in DeliveryKind],
+                    delivery_price__isnull=False,
+                    delivery_vat_rate__isnull=False,
+                    delivery_vat_amount__isnull=False,
+                ),
+                name="order_delivery_whole_or_none",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(delivery_price=None)
+                | models.Q(
+                    delivery_price__gte=0,
+                    delivery_price__lt=models.F("total_amount"),
+                    delivery_vat_rate__gte=0,
+                    delivery_vat_rate__lte=HIGHEST_RATE,
+                    delivery_vat_amount__gte=0,
+                    delivery_vat_amount__lte=models.F("delivery_price"),
+                ),
+                name="order_delivery_within_total",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(delivery_address__isnull=True) | models.Q(delivery_kind=DeliveryKind.DELIVERY.value),
+                name="order_delivery_address_of_its_kind",
             ),
             models.CheckConstraint(
                 condition=models.Q(refunded_amount__gte=0, refunded_amount__lte=models.F("total_amount")),
@@ -94,7 +159,18 @@ class Order(models.Model):
             models.Index(fields=["-created_at", "-id"], name="order_newest"),
             models.Index(fields=["email"], name="order_email"),
         ]
-        triggers = enforce(ORDER_FLOW)
+        triggers = [
+            *enforce(ORDER_FLOW),
+            pgtrigger.ReadOnly(name="order_delivery_frozen", fields=DELIVERY_FROZEN),
+            pgtrigger.Protect(
+                name="order_delivery_address_stays_or_goes",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(
+                    old__delivery_address__df=pgtrigger.F("new__delivery_address"),
+                    new__delivery_address__isnull=False,
+                ),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.number
@@ -104,8 +180,30 @@ class Order(models.Model):
         return Money(self.total_amount, Currency(self.currency))
 
     @property
+    def delivery(self) -> Delivery | None:
+        """How it gets to its customer; None where nobody chose."""
+        price, rate, share = self.delivery_price, self.delivery_vat_rate, self.delivery_vat_amount
+        if price is None or rate is None or share is None:
+            return None
+        currency = Currency(self.currency)
+        return Delivery(
+            option=self.delivery_code,
+            kind=self.delivery_kind,
+            name={"en": self.delivery_name_en, "am": self.delivery_name_am},
+            price=Money(price, currency),
+            vat_rate=rate,
+            vat_amount=Money(share, currency),
+            address=self.delivery_address,
+        )
+
+    @property
     def refunded_total(self) -> Money:
         return Money(self.refunded_amount, Currency(self.currency))
+
+    @property
+    def vat_total(self) -> Money | None:
+        """How much of the total is VAT; None where it is not known."""
+        return None if self.vat_amount is None else Money(self.vat_amount, Currency(self.currency))
 
     @property
     def state(self) -> OrderStatus:
@@ -161,6 +259,16 @@ class OrderLine(models.Model):
     unit_price = models.DecimalField(max_digits=12, decimal_places=2)
     quantity = models.PositiveIntegerField()
     line_total = models.DecimalField(max_digits=12, decimal_places=2)
+    vat_rate = models.DecimalField(
+        max_digits=5,
+        decimal_places=2,
+        null=True,
+        verbose_name="VAT rate",
+        help_text="Percent, as the category had it. Empty where the order is older than our knowledge of it.",
+    )
+    vat_amount = models.DecimalField(
+        max_digits=12, decimal_places=2, null=True, verbose_name="VAT", help_text="How much of the line's total is VAT."
+    )
 
     class Meta:
         ordering = ["position"]
@@ -172,6 +280,19 @@ class OrderLine(models.Model):
             models.CheckConstraint(
                 condition=models.Q(line_total=models.F("unit_price") * models.F("quantity")),
                 name="order_line_adds_up",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(vat_rate=None, vat_amount=None)
+                | models.Q(
+                    # Both or none: a comparison with what is not there would let anything pass.
+                    vat_rate__isnull=False,
+                    vat_amount__isnull=False,
+                    vat_rate__gte=0,
+                    vat_rate__lte=HIGHEST_RATE,
+                    vat_amount__gte=0,
+                    vat_amount__lte=models.F("line_total"),
+                ),
+                name="order_line_vat_within_total",
             ),
         ]
         triggers = append_only("order_line")
