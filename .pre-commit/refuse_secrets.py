@@ -25,7 +25,7 @@ SHAPES: dict[str, re.Pattern[str]] = {
     "a token of Slack's": re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}"),
     "a signed token": re.compile(r"\beyJ[A-Za-z0-9_-]{16,}\.eyJ[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
     "a value for a secret of ours": re.compile(
-        r"\b(?:SECRET_KEY|JWT_SIGNING_KEY|ORDER_TOKEN_KEY|CHAPA_WEBHOOK_SECRET(?:_PREVIOUS)?|"
+        r"\b(?:SECRET_KEY|JWT_SIGNING_KEY|ORDER_TOKEN_KEY|OUTBOUND_SIGNING_KEY|CHAPA_WEBHOOK_SECRET(?:_PREVIOUS)?|"
         r"(?:POSTGRES|RABBITMQ)_PASSWORD)\b[\"']?\s*[=:]\s*[\"']?(?P<value>[A-Za-z0-9+/_=-]{16,})"
     ),
     "a password in an address": re.compile(

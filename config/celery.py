@@ -22,6 +22,7 @@ ROUTES = [
     ("payments.seal", {"queue": "default"}),
     ("payments.close_day", {"queue": "default"}),
     ("payments.*", {"queue": "payments"}),
+    ("notifications.prune", {"queue": "default"}),
     ("notifications.*", {"queue": "notifications"}),
 ]
 """Task → queue, the first match; what is not here goes to `default`."""
@@ -100,10 +101,15 @@ def _configuration() -> dict[str, Any]:
             "close yesterday": {"task": "payments.close_day", "schedule": 600},
             "expire unpaid orders": {"task": "orders.sweep", "schedule": settings.ORDER_EXPIRY_SWEEP_SECONDS},
             "deliver what is due": {"task": "notifications.sweep", "schedule": settings.NOTIFICATION_SWEEP_SECONDS},
+            "deliver webhooks that are due": {
+                "task": "notifications.sweep_webhooks",
+                "schedule": settings.NOTIFICATION_SWEEP_SECONDS,
+            },
             "check what must always be true": {"task": "core.check_invariants", "schedule": 3600},
             "prune": {"task": "core.prune", "schedule": 3600},
             "forget old tries": {"task": "users.prune", "schedule": 3600},
             "forget old webhooks' bodies": {"task": "payments.prune", "schedule": 3600},
+            "forget old webhooks to others": {"task": "notifications.prune", "schedule": 3600},
         },
     )
     # A sweep that was not taken up before the next one is due would only repeat it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
 from itertools import combinations
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from django.db import connections
 
 LEAST_SECRET_LENGTH = 32
 LEAST_DISTINCT_CHARACTERS = 10
-SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "ORDER_TOKEN_KEY", "CHAPA_WEBHOOK_SECRET")
+SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "ORDER_TOKEN_KEY", "OUTBOUND_SIGNING_KEY", "CHAPA_WEBHOOK_SECRET")
 _GIVEAWAYS = ("dev-only", "test-", "sandbox", "changeme", "change-me", "insecure", "example")
 
 
@@ -28,6 +29,14 @@ def _weakness(secret: str) -> str | None:
 
 def _is_local(host: str | None) -> bool:
     return host in {None, "", "localhost", "::1", "sandbox"} or str(host).startswith("127.")
+
+
+def _is_private(network: str) -> bool:
+    try:
+        parsed = ip_network(network)
+    except ValueError:
+        return False
+    return parsed.is_private and not (parsed.is_loopback or parsed.is_link_local or parsed.prefixlen == 0)
 
 
 def production_problems(settings: Mapping[str, Any]) -> list[str]:
@@ -62,6 +71,13 @@ def _address_problems(settings: Mapping[str, Any]) -> list[str]:
     public = urlsplit(settings["PUBLIC_BASE_URL"])
     if settings["PUBLIC_BASE_URL"] and (public.scheme != "https" or _is_local(public.hostname)):
         problems.append("PUBLIC_BASE_URL is not a public https address")
+    if settings["OUTBOUND_ALLOW_HTTP"]:
+        problems.append("OUTBOUND_ALLOW_HTTP lets customers' data travel in the clear")
+    problems += [
+        f"OUTBOUND_PRIVATE_NETWORKS has {network}, which is this machine or not a private network"
+        for network in settings["OUTBOUND_PRIVATE_NETWORKS"]
+        if not _is_private(network)
+    ]
     if "*" in settings["ALLOWED_HOSTS"]:
         problems.append("ALLOWED_HOSTS allows every host")
     return problems

@@ -9,9 +9,12 @@ import pgtrigger
 from core.flow import Flow
 
 
-def enforce(flow: Flow[Any], *, field: str = "status") -> list[pgtrigger.Trigger]:
-    """The triggers for one table: only the moves of the flow, only from its first state, and nothing deleted."""
-    return [
+def enforce(flow: Flow[Any], *, field: str = "status", is_kept: bool = True) -> list[pgtrigger.Trigger]:
+    """The triggers for one table: only the moves of the flow, only from its first state, and nothing deleted.
+
+    `is_kept=False` for rows that are pruned when they have served their time.
+    """
+    triggers: list[pgtrigger.Trigger] = [
         pgtrigger.FSM(
             name=f"{flow.name}_moves",
             field=field,
@@ -22,8 +25,10 @@ def enforce(flow: Flow[Any], *, field: str = "status") -> list[pgtrigger.Trigger
             operation=pgtrigger.Insert,
             condition=pgtrigger.Q(**{f"new__{field}__df": flow.initial.value}),
         ),
-        pgtrigger.Protect(name=f"{flow.name}_stays", operation=pgtrigger.Delete),
     ]
+    if is_kept:
+        triggers.append(pgtrigger.Protect(name=f"{flow.name}_stays", operation=pgtrigger.Delete))
+    return triggers
 
 
 def append_only(name: str) -> list[pgtrigger.Trigger]:

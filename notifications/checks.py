@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
 from notifications.channels import SMS_CHANNELS
+
+
+def networks_are_networks(**_: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for network in settings.OUTBOUND_PRIVATE_NETWORKS:
+        try:
+            ip_network(network)
+        except ValueError:
+            found.append(Error(f"OUTBOUND_PRIVATE_NETWORKS has {network!r}: no network.", id="notifications.E002"))
+    return found
 
 
 def channels_are_known(**_: Any) -> list[CheckMessage]:

@@ -102,7 +102,9 @@ def _claim(candidates: QuerySet[Notification]) -> Notification | None:
             next_attempt_at=Now() + schedule.LEASE,
         )
     crashpoint("email.leased")
-    return Notification.objects.select_related("order", "user", "payment", "refund", "day").get(pk=notification.pk)
+    return Notification.objects.select_related("order", "user", "payment", "refund", "day", "endpoint").get(
+        pk=notification.pk
+    )
 
 
 def _attempt(notification: Notification, channels: Channels, *, at: datetime) -> Outcome:

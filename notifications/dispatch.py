@@ -31,8 +31,8 @@ _LANGUAGES = frozenset(code for code, _ in settings.LANGUAGES)
 _INSERT = """
 INSERT INTO notifications_notification
     (id, event_id, topic, template, channel, recipient, language, order_id, user_id, payment_id, refund_id, day_id,
-     status, attempts, interruptions, next_attempt_at, last_error, message_id, request_id)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'queued', 0, 0, statement_timestamp(), '', %s, %s)
+     endpoint_id, status, attempts, interruptions, next_attempt_at, last_error, message_id, request_id)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'queued', 0, 0, statement_timestamp(), '', %s, %s)
 ON CONFLICT DO NOTHING
 """
 
@@ -154,6 +154,7 @@ def _write(event: Event, rule: Rule, addressee: _Addressee) -> UUID | None:
                 event.payload.get("payment_id"),
                 event.payload.get("refund_id"),
                 event.payload.get("day_id"),
+                event.payload.get("endpoint_id"),
                 message_id_for(notification_id=notification_id),
                 event.request_id,
             ],

@@ -1,4 +1,4 @@
-"""The states of one message to one person, and the moves between them."""
+"""The states of one message, to a person or to another system, and the moves between them."""
 
 from __future__ import annotations
 
@@ -34,3 +34,28 @@ NOTIFICATION_FLOW: Final = Flow(
 
 WAITING: Final = frozenset({_S.QUEUED, _S.SENDING})
 """Somebody still has to do something about it; such a row always says when."""
+
+
+class OutboundStatus(StrEnum):
+    QUEUED = "queued"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+_O = OutboundStatus
+
+OUTBOUND_FLOW: Final = Flow(
+    name="outbound",
+    initial=_O.QUEUED,
+    moves={
+        _O.QUEUED: (_O.SENDING,),
+        _O.SENDING: (_O.DELIVERED, _O.QUEUED, _O.FAILED),
+        # By a person only, who sends it again.
+        _O.DELIVERED: (_O.QUEUED,),
+        _O.FAILED: (_O.QUEUED,),
+    },
+)
+"""A webhook to another system."""
+
+OUTBOUND_WAITING: Final = frozenset({_O.QUEUED, _O.SENDING})

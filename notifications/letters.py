@@ -17,6 +17,7 @@ from core import spreadsheet
 from core.money import Currency, Money
 from notifications import wording
 from notifications.models import ChannelKind, Notification
+from notifications.webhooks.models import DisabledBecause, WebhookEndpoint
 from orders.models import Order
 from payments import day_report, inquiry
 from payments.models import DayClose, RefundCause
@@ -87,6 +88,9 @@ def gather(*, notification: Notification, for_staff: bool = False) -> dict[str, 
     if notification.day is not None:
         facts["day"] = _day(notification.day, language=language)
         facts["books_url"] = f"{settings.PUBLIC_BASE_URL}/admin/"
+    if notification.endpoint is not None:
+        facts["endpoint"] = _endpoint(notification.endpoint, language=language)
+        facts["endpoints_url"] = f"{settings.PUBLIC_BASE_URL}/admin/"
     return facts
 
 
@@ -116,6 +120,17 @@ def _attachments(notification: Notification) -> tuple[Attachment, ...]:
         return ()
     content = spreadsheet.workbook(sheets=day_report.sheets(closed=closed, language=notification.language))
     return (Attachment(name=day_report.file_name(closed), mime_type=spreadsheet.MIME_TYPE, content=content),)
+
+
+def _endpoint(endpoint: WebhookEndpoint, *, language: str) -> dict[str, Any]:
+    """The host alone: the rest of a URL may be a secret."""
+    since = endpoint.failing_since or endpoint.disabled_at
+    return {
+        "name": _one_line(endpoint.description) or endpoint.host,
+        "host": endpoint.host,
+        "is_gone": endpoint.disabled_because == DisabledBecause.GONE,
+        "since": wording.moment(since, language=language) if since else "",
+    }
 
 
 def _day(closed: DayClose, *, language: str) -> dict[str, Any]:

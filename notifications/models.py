@@ -13,6 +13,11 @@ from django.db.models.functions import Now
 
 from core.triggers import enforce
 from notifications.flow import NOTIFICATION_FLOW, WAITING, NotificationStatus
+from notifications.webhooks.models import WebhookAttempt, WebhookEndpoint, WebhookMessage, WebhookSubscription
+
+__all__ = [
+    "ChannelKind", "Notification", "WebhookAttempt", "WebhookEndpoint", "WebhookMessage", "WebhookSubscription",
+]  # fmt: skip
 
 STATUSES = [(status.value, status.value) for status in NotificationStatus]
 ONCE_PER_ORDER = ("order_expired", "order_paid")
@@ -45,6 +50,7 @@ class Notification(models.Model):
     payment = models.ForeignKey("payments.Payment", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     refund = models.ForeignKey("payments.Refund", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     day = models.ForeignKey("payments.DayClose", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     status = models.CharField(max_length=10, choices=STATUSES, default=NotificationStatus.QUEUED)
     attempts = models.PositiveIntegerField(default=0, help_text="Counted before each attempt.")
     interruptions = models.PositiveIntegerField(
@@ -79,7 +85,10 @@ class Notification(models.Model):
             ),
             models.CheckConstraint(condition=~models.Q(recipient=""), name="notification_has_a_recipient"),
             models.CheckConstraint(
-                condition=models.Q(order__isnull=False) | models.Q(user__isnull=False) | models.Q(day__isnull=False),
+                condition=models.Q(order__isnull=False)
+                | models.Q(user__isnull=False)
+                | models.Q(day__isnull=False)
+                | models.Q(endpoint__isnull=False),
                 name="notification_has_a_subject",
             ),
         ]
@@ -99,7 +108,7 @@ class Notification(models.Model):
                 name="notification_identity",
                 fields=[
                     "event_id", "topic", "template", "channel", "order", "user", "payment", "refund", "day",
-                    "created_at",
+                    "endpoint", "created_at",
                 ],
             ),
         ]  # fmt: skip

@@ -57,6 +57,11 @@ def _while_the_link_works(notification: Notification, at: datetime) -> str:
     return "" if at < recovery.ends_at(since=notification.queued_at) else "its link would have expired"
 
 
+def _while_the_endpoint_is_off(notification: Notification, at: datetime) -> str:  # noqa: ARG001 - as above
+    endpoint = notification.endpoint
+    return "" if endpoint is not None and not endpoint.is_enabled else "the endpoint is switched on again"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """`moot` is asked right before sending, for a message may wait for hours: why it is no longer true, or empty."""
@@ -81,6 +86,9 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
     # Only when the money has arrived: a refund that is on its way may still fail.
     "refund.succeeded": (Rule(template="refunded", audience=Audience.ORDER_CONTACT, moot=_while_it_is_given_back),),
     "day.closed": (Rule(template="day_closed", audience=Audience.FINANCE),),
+    "endpoint.disabled": (
+        Rule(template="endpoint_disabled", audience=Audience.FINANCE, moot=_while_the_endpoint_is_off),
+    ),
 }
 """Outbox topic → the messages that it causes."""
 

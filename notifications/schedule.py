@@ -25,7 +25,11 @@ def pause(*, attempts: int) -> timedelta:
 
     A tenth of the step is drawn by lot, so that an outage's backlog does not come back in one second.
     """
-    seconds = RETRIES[min(attempts, len(RETRIES)) - 1]
+    return spread(seconds=RETRIES[min(attempts, len(RETRIES)) - 1])
+
+
+def spread(*, seconds: int) -> timedelta:
+    """So long, and up to a tenth more."""
     return timedelta(milliseconds=seconds * 1000 + random.randint(0, seconds * 100))  # noqa: S311 - not a secret
 
 

@@ -1,4 +1,4 @@
-"""Telling people, in the background. A task translates: ids in, one call, nothing decided."""
+"""Telling people and other systems, in the background. A task translates: ids in, one call, nothing decided."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from django.utils.timezone import now
 
 from notifications import channels, delivery, sweeping
 from notifications import dispatch as dispatching
+from notifications.webhooks import delivery as outbound
+from notifications.webhooks import messages
+from notifications.webhooks.post import Stranger
 
 
 @shared_task(name="notifications.dispatch")
@@ -25,3 +28,23 @@ def deliver(*, notification_id: str, **_: Any) -> None:
 @shared_task(name="notifications.sweep")
 def sweep(**_: Any) -> None:
     sweeping.sweep(channels=channels.configured(), clock=now)
+
+
+@shared_task(name="notifications.write_webhooks")
+def write_webhooks(*, outbox_event: int, **_: Any) -> None:
+    messages.write(event_id=outbox_event, at=now())
+
+
+@shared_task(name="notifications.deliver_webhook")
+def deliver_webhook(*, message_id: str, **_: Any) -> None:
+    outbound.deliver(message_id=UUID(message_id), receiver=Stranger(), at=now())
+
+
+@shared_task(name="notifications.sweep_webhooks")
+def sweep_webhooks(**_: Any) -> None:
+    outbound.sweep(receiver=Stranger(), clock=now)
+
+
+@shared_task(name="notifications.prune")
+def prune(**_: Any) -> None:
+    messages.forget(at=now())

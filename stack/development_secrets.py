@@ -24,6 +24,7 @@ _MAKERS = {
     "SECRET_KEY": _key,
     "JWT_SIGNING_KEY": _key,
     "ORDER_TOKEN_KEY": _key,
+    "OUTBOUND_SIGNING_KEY": _key,
     "CHAPA_WEBHOOK_SECRET": _key,
     "CHAPA_SECRET_KEY": _chapa_key,
 }

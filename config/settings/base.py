@@ -235,6 +235,7 @@ SPECTACULAR_SETTINGS = {
         "Resolution": "payments.staff_serializers.RESOLUTIONS",
         "DeliveryKind": "orders.models.KINDS",
         "Region": "users.regions.CHOICES",
+        "WebhookStatus": "notifications.webhooks.models.STATUSES",
     },
 }
 
@@ -313,6 +314,20 @@ FINANCE_EMAILS = env.words("FINANCE_EMAILS", "")
 FINANCE_LANGUAGE = env.choice("FINANCE_LANGUAGE", "en", among=tuple(code for code, _ in LANGUAGES))
 SMS_CHANNEL = env.text("SMS_CHANNEL", "console")
 NOTIFICATION_SWEEP_SECONDS = env.number("NOTIFICATION_SWEEP_SECONDS", 60, least=1)
+
+# --- Telling other systems (docs/webhooks.md) -----------------------------------------------------------------------
+
+OUTBOUND_SIGNING_KEY = env.text("OUTBOUND_SIGNING_KEY")
+OUTBOUND_RETRY_SCHEDULE = env.numbers("OUTBOUND_RETRY_SCHEDULE", "5,300,1800,7200,18000,36000,50400,72000,86400")
+"""Seconds between one attempt that failed and the next; after the last of them a message is given up."""
+OUTBOUND_DEADLINE_SECONDS = env.number("OUTBOUND_DEADLINE_SECONDS", 15, least=1)
+OUTBOUND_PORTS = env.numbers("OUTBOUND_PORTS", "443")
+"""Empty: any. A developer's machine and the tests say so."""
+OUTBOUND_PRIVATE_NETWORKS = env.words("OUTBOUND_PRIVATE_NETWORKS", "")
+OUTBOUND_ALLOW_HTTP = env.choice("OUTBOUND_ALLOW_HTTP", "false", among=("true", "false")) == "true"
+OUTBOUND_ROTATION_HOURS = env.number("OUTBOUND_ROTATION_HOURS", 24)
+OUTBOUND_DISABLE_DAYS = env.number("OUTBOUND_DISABLE_DAYS", 5, least=1)
+OUTBOUND_KEEP_DAYS = env.number("OUTBOUND_KEEP_DAYS", 30, least=7)
 
 # --- The system's own pulse -----------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ _FALLBACKS = {
     "SECRET_KEY": "dev-only-secret-key-0123456789-0123456789-0123456789",
     "JWT_SIGNING_KEY": "dev-only-jwt-signing-key-0123456789-0123456789",
     "ORDER_TOKEN_KEY": "dev-only-order-token-key-0123456789-0123456789",
+    "OUTBOUND_SIGNING_KEY": "dev-only-outbound-signing-key-0123456789-0123456",
     "CHAPA_SECRET_KEY": "CHASECK_TEST-devonly0000000000000000000000000",
     "CHAPA_WEBHOOK_SECRET": "dev-only-webhook-secret-0123456789-0123456789",
     "DATABASE_URL": "postgres://nexus@127.0.0.1:8002/nexus",
@@ -23,6 +24,8 @@ _FALLBACKS = {
     "PUBLIC_BASE_URL": "http://localhost:8000",
     "CHAPA_BASE_URL": "http://127.0.0.1:8001/v1",
     "CHAPA_CHECKOUT_HOSTS": "127.0.0.1:8001",
+    "OUTBOUND_PRIVATE_NETWORKS": "127.0.0.0/8,::1/128",
+    "OUTBOUND_ALLOW_HTTP": "true",
     "LOG_FORMAT": "console",
 }
 for _name, _value in _FALLBACKS.items():
@@ -33,6 +36,8 @@ from config.settings.base import ENVIRONMENT, MAIL_DIR  # noqa: E402
 
 DEBUG = ENVIRONMENT.flag("DEBUG", default=False)
 GRAPHQL_EXPLORER = True
+if not ENVIRONMENT.given("OUTBOUND_PORTS"):
+    OUTBOUND_PORTS = []
 if ENVIRONMENT.given("EMAIL_URL"):
     globals().update(ENVIRONMENT.mail("EMAIL_URL"))
 else:

@@ -9,6 +9,7 @@ os.environ.update(
         "SECRET_KEY": "test-secret-key-0123456789-0123456789-0123456789",
         "JWT_SIGNING_KEY": "test-jwt-signing-key-0123456789-0123456789-01",
         "ORDER_TOKEN_KEY": "test-order-token-key-0123456789-0123456789-01",
+        "OUTBOUND_SIGNING_KEY": "test-outbound-signing-key-0123456789-0123456",
         "CHAPA_SECRET_KEY": "CHASECK_TEST-0123456789abcdef0123456789abcdef",
         "CHAPA_WEBHOOK_SECRET": "test-webhook-secret-0123456789-0123456789-012",
         "CHAPA_WEBHOOK_SECRET_PREVIOUS": "",
@@ -46,6 +47,9 @@ STORAGES = {
 }
 RATE_LIMITS = {}  # tests of limits set their own
 CATALOGUE_CACHE_SECONDS = 0  # what one test was shown is nothing to the next; tests of the cache switch it on
+OUTBOUND_PORTS = []  # receivers listen on loopback, on whatever port is free
+OUTBOUND_PRIVATE_NETWORKS = ["127.0.0.0/8"]
+OUTBOUND_ALLOW_HTTP = True
 INVARIANTS_PARAMETERS["may_forget"] = True  # the tests' servers run with fsync off
 STATIC_ROOT = None  # found where they lie
 WHITENOISE_USE_FINDERS = True

@@ -27,6 +27,7 @@ def methods_of(path: str, protocol: str) -> set[str]:
 OUTSIDE = {
     "gateway": methods_of("payments/gateway.py", "PaymentGateway"),
     "channel": methods_of("notifications/channels.py", "Channel"),
+    "receiver": methods_of("notifications/webhooks/post.py", "Receiver"),
     # Whether the broker is there is asked for the pulse alone.
     "publisher": methods_of("core/relay.py", "Publisher") - {"check"},
 }
@@ -129,6 +130,7 @@ def test_the_calls_that_are_looked_at_are_there():
         "gateway.verify",
         "gateway.cancel",
         "channel.send",
+        "receiver.post",
         "self.publisher.publish",
     }
 

@@ -33,7 +33,7 @@ def made_up(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
-KEYS = ("SECRET_KEY", "JWT_SIGNING_KEY", "ORDER_TOKEN_KEY", "CHAPA_WEBHOOK_SECRET")
+KEYS = ("SECRET_KEY", "JWT_SIGNING_KEY", "ORDER_TOKEN_KEY", "OUTBOUND_SIGNING_KEY", "CHAPA_WEBHOOK_SECRET")
 LIVE = {
     **{name: made_up(name) for name in (*KEYS, "POSTGRES_PASSWORD", "RABBITMQ_PASSWORD")},
     "CHAPA_SECRET_KEY": "CHASECK-" + made_up("CHAPA_SECRET_KEY"),

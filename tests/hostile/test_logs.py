@@ -83,6 +83,7 @@ def test_nobodys_address_number_token_or_key_is_logged(sender, recorded):
         CANARY, *PHONES, "911234567", "abebech@gmail.com", "customer@gmail.com", sender.scene.order_token,
         str(sender.scene.refresh), *sender.scene.bearer(sender.scene.customer).values(), settings.CHAPA_SECRET_KEY,
         settings.CHAPA_WEBHOOK_SECRET, settings.SECRET_KEY, settings.ORDER_TOKEN_KEY,
+        settings.OUTBOUND_SIGNING_KEY,
         settings.SIMPLE_JWT["SIGNING_KEY"],
     ):  # fmt: skip
         assert secret not in written, [line for line in written.splitlines() if secret in line][:3]

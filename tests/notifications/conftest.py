@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.core.recorded_log import RecordedLog, recording
+from tests.notifications import receiver
 from tests.notifications.mail_server import MailServer, running
 
 
@@ -35,3 +36,10 @@ def log() -> Iterator[RecordedLog]:
     """What is logged, as production would write it."""
     with recording() as recorded:
         yield recorded
+
+
+@pytest.fixture
+def system() -> Iterator[receiver.System]:
+    """Another system, which takes what it is posted."""
+    with receiver.listening() as listening:
+        yield listening
