@@ -15,6 +15,7 @@ api = [
     path("", include("products.urls")),
     path("", include("orders.urls")),
     path("", include("payments.urls")),
+    path("", include("notifications.urls")),
 ]
 
 open_to_all = {"permission_classes": [Anyone], "authentication_classes": [], "http_method_names": ["get", "head"]}

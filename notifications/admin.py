@@ -13,6 +13,9 @@ from django.utils.html import format_html
 from core.admin import ReadOnlyAdmin
 from notifications import delivery, letters
 from notifications.models import ChannelKind, Notification
+from notifications.webhooks import admin as webhooks
+
+__all__ = ["NotificationAdmin", "webhooks"]
 
 log = structlog.get_logger(__name__)
 

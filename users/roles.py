@@ -25,7 +25,10 @@ class Role(StrEnum):
     """The second person: lets a refund happen or forbids it, and asks for none."""
     CATALOGUE = "catalogue"
     ADMIN = "admin"
-    """Accounts and their roles, and everything the others may. Nobody approves what they asked for, here neither."""
+    """Accounts and their roles, which other systems are told what, and everything the others may.
+
+    Nobody approves what they asked for, here neither.
+    """
 
 
 _SEES_ORDERS: Final = ("orders.view_order", "orders.view_orderline", "orders.view_orderhistory")
@@ -50,6 +53,9 @@ _CATALOGUE: Final = (
     "products.view_product", "products.add_product", "products.change_product", "orders.view_deliveryoption",
     "orders.add_deliveryoption", "orders.change_deliveryoption", "orders.delete_deliveryoption",
 )  # fmt: skip
+_WEBHOOKS: Final = (
+    "notifications.manage_webhooks", "notifications.view_webhookendpoint", "notifications.view_webhookmessage",
+)  # fmt: skip
 _ACCOUNTS: Final = ("users.view_user", "users.add_user", "users.change_user", "auth.view_group")
 
 PERMISSIONS: Final[Mapping[Role, tuple[str, ...]]] = {
@@ -57,7 +63,7 @@ PERMISSIONS: Final[Mapping[Role, tuple[str, ...]]] = {
     Role.FINANCE: _FINANCE,
     Role.FINANCE_APPROVER: _APPROVER,
     Role.CATALOGUE: _CATALOGUE,
-    Role.ADMIN: (*_SUPPORT, *_FINANCE, *_APPROVER, *_CATALOGUE, *_ACCOUNTS),
+    Role.ADMIN: (*_SUPPORT, *_FINANCE, *_APPROVER, *_CATALOGUE, *_ACCOUNTS, *_WEBHOOKS),
 }
 """Role → what it may. What was given to a role's group by hand is taken away at the next `sync`."""
 

@@ -48,6 +48,10 @@ def _as_staff(scene: Scene) -> dict[str, str]:
     return scene.bearer(scene.staff)
 
 
+def _as_boss(scene: Scene) -> dict[str, str]:
+    return scene.bearer(scene.boss)
+
+
 def _as_finance(scene: Scene) -> dict[str, str]:
     return scene.bearer(scene.finance)
 
@@ -137,6 +141,14 @@ def _address(_scene: Scene | None = None) -> dict[str, Any]:
         "sub_city": "Bole", "woreda": "03", "kebele": "12", "house_number": "101", "landmark": "Edna Mall",
         "is_default": True,
     }  # fmt: skip
+
+
+def _endpoint(_scene: Scene | None = None) -> dict[str, Any]:
+    return {"url": "http://127.0.0.1:9/hook", "topics": ["order.paid", "order.placed"], "description": "the ERP"}
+
+
+def _endpoint_change(_scene: Scene | None = None) -> dict[str, Any]:
+    return _endpoint() | {"is_enabled": True}
 
 
 def _delivery(scene: Scene) -> dict[str, Any]:
@@ -252,6 +264,33 @@ CALLS: Final = (
         who=_as_finance,
         body=lambda _: {"resolution": "explained", "reason": "Chapa says so too"},
     ),
+    Call(method="GET", template="api/v1/webhooks/endpoints/", who=_as_boss),
+    Call(method="POST", template="api/v1/webhooks/endpoints/", who=_as_boss, body=_endpoint),
+    Call(method="GET", template="api/v1/webhooks/endpoints/<uuid:endpoint_id>/", who=_as_boss),
+    Call(method="PATCH", template="api/v1/webhooks/endpoints/<uuid:endpoint_id>/", who=_as_boss, body=_endpoint_change),
+    Call(method="DELETE", template="api/v1/webhooks/endpoints/<uuid:endpoint_id>/", who=_as_boss),
+    Call(
+        method="POST",
+        template="api/v1/webhooks/endpoints/<uuid:endpoint_id>/rotate-secret/",
+        who=_as_boss,
+        body=lambda _: {"overlap_hours": 24},
+    ),
+    Call(
+        method="POST",
+        template="api/v1/webhooks/endpoints/<uuid:endpoint_id>/test/",
+        who=_as_boss,
+        body=lambda _: {},
+        takes_no_fields=True,
+    ),
+    Call(method="GET", template="api/v1/webhooks/messages/", who=_as_boss),
+    Call(method="GET", template="api/v1/webhooks/messages/<uuid:message_id>/", who=_as_boss),
+    Call(
+        method="POST",
+        template="api/v1/webhooks/messages/<uuid:message_id>/resend/",
+        who=_as_boss,
+        body=lambda _: {},
+        takes_no_fields=True,
+    ),
     Call(method="POST", template="api/v1/payments/chapa/webhook/", body=_delivery, is_signed=True),
     Call(method="GET", template="api/v1/payments/chapa/callback/"),
     Call(method="POST", template="graphql/", body=_graphql),
@@ -302,6 +341,8 @@ def concrete(template: str, scene: Scene, **changes: str) -> str:
         "refund_id": str(scene.refund.pk),
         "address_id": str(scene.address.pk),
         "discrepancy_id": str(scene.discrepancy.pk),
+        "endpoint_id": str(scene.endpoint.pk),
+        "message_id": str(scene.webhook.pk),
         # The staff site's
         "object_id": "1",
         "content_type_id": "1",

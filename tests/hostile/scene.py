@@ -11,6 +11,8 @@ from django.utils.timezone import now
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from core.money import Money
+from notifications.models import WebhookEndpoint, WebhookMessage
+from notifications.webhooks import endpoints, messages
 from orders import access
 from orders.models import DeliveryOption, Order
 from payments import discrepancies, refunds, settlement
@@ -55,7 +57,8 @@ def changed(before: dict[str, tuple[int, str]], after: dict[str, tuple[int, str]
 class Scene:
     """One product, one guest's order with an open attempt to pay, a customer, and a member of staff.
 
-    And for finance a payment that arrived, a refund of it that waits for a second person, and a discrepancy.
+    And for finance a payment that arrived, a refund of it that waits for a second person, and a discrepancy; another
+    system that is told, and what it was told.
     """
 
     def __init__(self) -> None:
@@ -72,10 +75,16 @@ class Scene:
         self.finance.user_permissions.set(
             Permission.objects.filter(codename__in=["view_refund", "request_refund", "approve_refund", "reconcile"])
         )
-        self._bearers = {user.pk: _bearer(user) for user in (self.customer, self.staff, self.finance)}
+        self.boss: User = factories.user(email="boss@gmail.com", is_staff=True)
+        self.boss.user_permissions.set(Permission.objects.filter(codename="manage_webhooks"))
+        self._bearers = {user.pk: _bearer(user) for user in (self.customer, self.staff, self.finance, self.boss)}
         self.gateway = FakeGateway()
         self._money()
         self.renew()
+        self.endpoint: WebhookEndpoint = endpoints.register(
+            url="http://127.0.0.1:9/hook", topics=["order.paid"], actor="staff:0"
+        )
+        self.webhook: WebhookMessage = messages.send_test(endpoint_id=self.endpoint.pk, actor="staff:0", at=now())
 
     def _money(self) -> None:
         # Enough that no test uses it up a birr at a time; more than one person may give back alone.
