@@ -27,6 +27,7 @@ from stack import ports
 from tests.crash import broker, child
 from tests.crash.broker import Fate
 from tests.crash.place import Life, Place, Role
+from tests.notifications import receiver
 from tests.notifications.mail_server import MailServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,6 +103,7 @@ class Bench:
             self._mail = MailServer()
             self._mail.start()
             stack.callback(self._mail.stop)
+            self._other = stack.enter_context(receiver.listening())
             block = ports.free_block()
             self._sandbox = stack.enter_context(
                 Running(webhook_url=f"http://127.0.0.1:{block.web}/api/v1/payments/chapa/webhook/")
@@ -117,6 +119,7 @@ class Bench:
                 webhook_secret=self._sandbox.webhook_secret,
                 control_url=self._sandbox.control.url,
                 mail_port=self._mail.port,
+                other_system=self._other.url,
             )
             self._server = psycopg2.connect(os.environ["DATABASE_URL"])
             self._server.autocommit = True
@@ -217,6 +220,7 @@ class Bench:
         self._place.folder.mkdir()
         self._sandbox.control.reset()
         self._mail.mails.clear()
+        self._other.posts.clear()
         self._drop(self._place.database)
         with self._server.cursor() as cursor:
             names = (self._place.database, f"{self._place.database}_model")
@@ -230,7 +234,19 @@ class Bench:
         for message_id, status, channel in last.mails:
             if status == "sent" and channel == "email" and not sent[message_id]:
                 problems.append(f"INV14 {message_id} counts as sent, and never came")
+        problems += self._not_told(last.webhooks)
         return problems
+
+    def _not_told(self, webhooks: list[tuple[str, str, str]]) -> list[str]:
+        """What counts as delivered came, and every copy was a copy."""
+        came: dict[str, set[bytes]] = {}
+        for post in self._other.posts:
+            came.setdefault(post.headers["webhook-id"], set()).add(post.body)
+        problems = [f"{webhook_id} came in {len(said)} wordings" for webhook_id, said in came.items() if len(said) > 1]
+        known = {webhook_id: status for webhook_id, status, _ in webhooks}
+        problems += [f"{each} counts as delivered, and never came" for each, status in known.items()
+                     if status == "delivered" and each not in came]  # fmt: skip
+        return problems + [f"{each} came, and nobody here knows of it" for each in came if each not in known]
 
     def _live(self, life: Life) -> _Lived:
         ours, theirs = self._forked.Pipe()
@@ -311,6 +327,7 @@ class _Lived:
     passed: dict[str, int] = field(default_factory=dict)
     judged: list[str] = field(default_factory=list)
     mails: list[tuple[str, str, str]] = field(default_factory=list)
+    webhooks: list[tuple[str, str, str]] = field(default_factory=list)
     broke: list[str] = field(default_factory=list)
     second: _Lived | None = None
 
@@ -320,7 +337,7 @@ class _Lived:
         elif what == "passed":
             (self.passed,) = told
         elif what == "judged":
-            self.judged, self.mails = told
+            self.judged, self.mails, self.webhooks = told
         elif what == "broke":
             self.broke += told
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from django.utils.timezone import now
 
-from notifications.models import Notification
+from notifications.models import Notification, WebhookMessage
 from payments import closing, matching, nightly, providers
 from payments.models import Payment, StatementLine
 from tests.crash.play import LEAD, PASSWORD, STAFF, Play, token_of
@@ -84,6 +84,30 @@ def forgotten(play: Play) -> None:
     play.once("change", lambda: _change_password(play, email))
     play.works()
     play.later("a day", 1500)
+    play.sweeps()
+
+
+def told_elsewhere(play: Play) -> None:
+    """Another system is to hear of orders. It is tried, given another secret, told again, and in the end removed."""
+    there = "/webhooks/endpoints/"
+    body = {"url": play.other_system, "topics": ["order.placed", "order.expired", "order.cancelled"]}
+    endpoint = f"{there}{play.post('register', there, body, **play.sign_in(STAFF))['body']['id']}/"
+    play.post("try", f"{endpoint}test/", {}, **play.sign_in(STAFF))
+    play.works()
+    play.post("rotate", f"{endpoint}rotate-secret/", {}, **play.sign_in(STAFF))
+    off_and_on = [{"is_enabled": False}, {"is_enabled": True, "description": "the ERP"}]
+    play.once("change", lambda: [play.send("PATCH", endpoint, each, **play.sign_in(STAFF)) for each in off_and_on])
+    order = play.order("order")
+    play.works()
+    play.sweeps()
+    heard = WebhookMessage.objects.filter(status="delivered").order_by("created_at").first()
+    if heard is not None:
+        play.post("again", f"/webhooks/messages/{heard.pk}/resend/", {}, **play.sign_in(STAFF))
+    if order is not None:
+        play.post("cancel", f"/orders/{order['number']}/cancel/", {}, **token_of(order))
+    play.works()
+    play.sweeps()
+    play.once("remove", lambda: play.send("DELETE", endpoint, **play.sign_in(STAFF)))
     play.sweeps()
 
 
@@ -510,8 +534,8 @@ def nights(play: Play) -> None:
 JOURNEYS: Final[dict[str, Journey]] = {
     journey.__name__: journey
     for journey in (
-        account, forgotten, first_start, refused, orphan, paid, called_back, cancelled, expired, staff, failed,
-        answer_lost, unsteady, lied_to, refunded, asked_about, decided, resolved, taken_back,
+        account, forgotten, told_elsewhere, first_start, refused, orphan, paid, called_back, cancelled, expired, staff,
+        failed, answer_lost, unsteady, lied_to, refunded, asked_about, decided, resolved, taken_back,
         statements, nights, listed, closed_day,
     )
 }  # fmt: skip

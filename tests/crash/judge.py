@@ -29,6 +29,8 @@ WAITING = {
         AND NOT EXISTS (SELECT FROM payments_discrepancy d WHERE d.subject = r.reference AND d.status = 'open')""",
     "runs under way": "SELECT kind, started_at FROM payments_reconciliationrun WHERE status = 'running'",
     "webhooks waiting": "SELECT id, disposition FROM payments_webhookevent WHERE next_attempt_at IS NOT NULL",
+    "webhooks to others waiting": """
+        SELECT id, topic, status FROM notifications_webhookmessage WHERE next_attempt_at IS NOT NULL""",
     "messages waiting": "SELECT id, status FROM notifications_notification WHERE status IN ('queued', 'sending')",
 }
 """What still waits for somebody. In the end nothing does: everything comes to an end by itself."""
@@ -153,3 +155,8 @@ def problems(play: Play) -> list[str]:
 def mails() -> list[tuple[str, str, str]]:
     """Message-ID, status and channel of every message, for whoever sees the mail server."""
     return ask("SELECT message_id, status, channel FROM notifications_notification")
+
+
+def webhooks() -> list[tuple[str, str, str]]:
+    """Id, status and topic of every webhook, for whoever sees the other system."""
+    return ask("SELECT 'msg_' || replace(id::text, '-', ''), status, topic FROM notifications_webhookmessage")

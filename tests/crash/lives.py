@@ -62,7 +62,7 @@ def run(life: Life, *, tell: Tell, held: Callable[[], object]) -> None:
     crashpoints.listen(listener)
     system.open()
     if life.role is Role.LAST:
-        tell("judged", _finish(life, play, journey), judge.mails())
+        tell("judged", _finish(life, play, journey), judge.mails(), judge.webhooks())
     else:
         _go_as_far_as_possible(life, play, journey)
         tell("passed", dict(passed))

@@ -20,6 +20,8 @@ class Place:
     webhook_secret: str
     control_url: str
     mail_port: int
+    other_system: str
+    """The URL at which another system listens."""
 
     @property
     def memory(self) -> Path:

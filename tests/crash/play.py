@@ -65,6 +65,7 @@ class Play:
 
     def __init__(self, life: Life, *, system: System) -> None:
         self.folder = life.place.folder
+        self.other_system = life.place.other_system
         self._seed = f"{life.journey} {life.seed}"
         self.memory = Memory(life.place.memory)
         self.chapa = Control(url=life.place.control_url)
