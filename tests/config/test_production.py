@@ -133,6 +133,12 @@ def test_each_variable_is_missed_by_itself(start, name):
         ({"CHAPA_CHECKOUT_HOSTS": "localhost"}, "CHAPA_CHECKOUT_HOSTS allows localhost"),
         ({"PUBLIC_BASE_URL": "http://shop.merchant.et"}, "PUBLIC_BASE_URL is not a public https address"),
         ({"PUBLIC_BASE_URL": "https://localhost:8000"}, "PUBLIC_BASE_URL is not a public https address"),
+        ({"OUTBOUND_SIGNING_KEY": "short"}, "OUTBOUND_SIGNING_KEY is shorter than 32 characters"),
+        ({"OUTBOUND_ALLOW_HTTP": "true"}, "OUTBOUND_ALLOW_HTTP lets customers' data travel in the clear"),
+        *(
+            ({"OUTBOUND_PRIVATE_NETWORKS": network}, f"OUTBOUND_PRIVATE_NETWORKS has {network}")
+            for network in ("127.0.0.0/8", "::1/128", "169.254.0.0/16", "0.0.0.0/1", "::/0", "8.8.8.0/24", "10.1.2.3/8")
+        ),
         ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS allows every host"),
         ({"ALLOWED_HOSTS": "shop.merchant.et,*"}, "ALLOWED_HOSTS allows every host"),
         ({"LOG_FORMAT": "console"}, "LOG_FORMAT is not json"),

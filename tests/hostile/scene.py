@@ -12,7 +12,8 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from core.money import Money
 from notifications.models import WebhookEndpoint, WebhookMessage
-from notifications.webhooks import endpoints, messages
+from notifications.webhooks import delivery, endpoints, messages
+from notifications.webhooks.post import Answer
 from orders import access
 from orders.models import DeliveryOption, Order
 from payments import discrepancies, refunds, settlement
@@ -85,6 +86,7 @@ class Scene:
             url="http://127.0.0.1:9/hook", topics=["order.paid"], actor="staff:0"
         )
         self.webhook: WebhookMessage = messages.send_test(endpoint_id=self.endpoint.pk, actor="staff:0", at=now())
+        delivery.deliver(message_id=self.webhook.pk, receiver=_Taking(), at=now())
 
     def _money(self) -> None:
         # Enough that no test uses it up a birr at a time; more than one person may give back alone.
@@ -130,6 +132,13 @@ class Scene:
 
     def new_bearer(self, user: User) -> dict[str, str]:
         return {"Authorization": f"Bearer {_bearer(User.objects.get(pk=user.pk))}"}
+
+
+class _Taking:
+    """Another system that takes what it is told."""
+
+    def post(self, **_: object) -> Answer:
+        return Answer(status=204, excerpt="")
 
 
 def _bearer(user: User) -> str:

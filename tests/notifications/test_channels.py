@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from notifications import channels, delivery
-from notifications.checks import channels_are_known
+from notifications.checks import channels_are_known, networks_are_networks
 from notifications.failures import Undelivered, Verdict
 from notifications.letters import Letter
 from notifications.models import ChannelKind, Notification
@@ -291,3 +291,12 @@ def test_a_refused_recipient_leaves_a_failed_row_that_says_why_and_names_nobody(
     row = Notification.objects.get()
     assert (row.status, row.last_error) == ("failed", "recipient refused: 550 5.1.1 <[address]> [address] unknown")
     assert "abebech" not in log.text
+
+
+def test_a_network_that_is_none_is_named_at_the_start(settings):
+    settings.OUTBOUND_PRIVATE_NETWORKS = ["10.1.2.0/24", "10.1.2.3/8", "the office"]
+
+    assert [(error.id, error.msg.split("'")[1]) for error in networks_are_networks()] == [
+        ("notifications.E002", "10.1.2.3/8"),
+        ("notifications.E002", "the office"),
+    ]
