@@ -34,6 +34,9 @@ class System:
     posts: list[Post] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     """Requests that were no POST: whoever follows a redirect."""
+    was_swallowed: bool = False
+    is_done: threading.Event = field(default_factory=threading.Event)
+    """What `endless` came to."""
     over: threading.Event = field(default_factory=threading.Event)
     """Set at the end, so that a script that holds a request lets go."""
 
@@ -94,12 +97,14 @@ def listening(*, tls: ssl.SSLContext | None = None) -> Iterator[System]:
 
 
 def dripping(what: bytes) -> Script:
-    """Says this and then a byte at a time, without end."""
+    """Says this and then a byte at a time, for longer than anybody should wait."""
 
     def script(handler: Handler) -> None:
         handler.wfile.write(what)
-        while not handler.system.over.wait(0.05):
+        for _ in range(200):
             handler.wfile.write(b"a")
+            if handler.system.over.wait(0.05):
+                break
 
     return script
 
@@ -110,10 +115,14 @@ def silent(handler: Handler) -> None:
 
 
 def endless(handler: Handler) -> None:
-    """Says 200 and sends a body that never ends, as fast as it can."""
-    handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
-    while not handler.system.over.is_set():
-        handler.wfile.write(b"x" * 65536)
+    """Says 200 and sends more than anybody should take, as fast as it can."""
+    try:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        for _ in range(1024):
+            handler.wfile.write(b"x" * 65536)
+        handler.system.was_swallowed = True
+    finally:
+        handler.system.is_done.set()
 
 
 def hanging_up(handler: Handler) -> None:

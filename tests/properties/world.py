@@ -23,6 +23,7 @@ from core.errors import DomainError
 from core.money import Currency, Money
 from core.relay import Relay
 from notifications import dispatch
+from notifications.webhooks import messages
 from orders import lifecycle, placement
 from orders.models import Order
 from orders.placement import Contact, Item
@@ -196,6 +197,8 @@ class World:
             refunds.advance(refund_id=given["refund_id"], gateway=gateway, at=at)
         elif name == "notifications.dispatch":
             dispatch.dispatch(event_id=given["outbox_event"])
+        elif name == "notifications.write_webhooks":
+            messages.write(event_id=given["outbox_event"], at=at)
         else:
             assert name == "notifications.deliver", f"who does {name}?"
 

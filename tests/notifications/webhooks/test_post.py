@@ -77,6 +77,8 @@ def test_of_an_endless_answer_only_the_beginning_is_read(system):
 
     assert answer.status == 200
     assert answer.excerpt == "x" * 500
+    assert system.is_done.wait(60)
+    assert not system.was_swallowed
 
 
 @pytest.mark.parametrize("begins", [b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 "], ids=["in a header", "in the status"])
