@@ -37,7 +37,8 @@ _AWAITS_PAYMENT: Final[dict[str, Any]] = {
     "vat_total": "117.39", "refunded_total": "0.00", "items": [_LINE], "delivery": None, "email": "abebech@gmail.com",
     "phone_number": "+251911234567", "first_name": "Abebech", "last_name": "Bekele", "language": "am",
     "created_at": "2026-11-21T07:05:23.000000Z", "expires_at": "2026-11-21T07:35:23.000000Z", "paid_at": None,
-    "payment_status": None, "can_pay": True, "can_cancel": True, "stream_url": "/api/v1/orders/K7M2-9QXD/stream/?ticket=…",
+    "payment_status": None, "can_pay": True, "can_cancel": True,
+    "stream_url": "/api/v1/orders/K7M2-9QXD/stream/?ticket=…",
 }  # fmt: skip
 
 
