@@ -160,6 +160,11 @@ class DeliveryOut(serializers.Serializer[Any]):
     address = PlaceOut(allow_null=True, help_text="Null where nothing is sent, or the address was erased.")
 
 
+@example(
+    "To one's door", code="addis", kind="delivery",
+    name={"en": "To your door in Addis Ababa", "am": "አዲስ አበባ ውስጥ እስከ ደጅ"},
+    price="150.00", currency="ETB", free_from="2000.00", regions=["addis_ababa"],
+)  # fmt: skip
 class DeliveryOptionOut(serializers.Serializer[Any]):
     code = serializers.CharField()
     kind = serializers.ChoiceField(choices=KINDS)

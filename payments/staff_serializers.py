@@ -119,7 +119,8 @@ class ResolutionIn(ReasonIn):
 @example(
     "Another fee", id=7, kind="fee", status="open", subject="nx-K7M29QXD-3xlmotpc3wpov4bi", ours="31.50 ETB",
     theirs="31.51 ETB", detail="", order_number="K7M2-9QXD", payment_id="7f1e3c52-6d0e-4c46-9a55-0d8ad2f3f1c7",
-    refund_id=None, run_id=42, resolution=None, reason=None, resolved_by=None,
+    refund_id=None, run_id=42, possible_resolutions=["explained", "accept_theirs"], resolution=None, reason=None,
+    resolved_by=None,
     opened_at="2026-11-22T06:00:05.000000Z", resolved_at=None,
 )  # fmt: skip
 class DiscrepancyOut(serializers.Serializer[Any]):
