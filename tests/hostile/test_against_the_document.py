@@ -62,6 +62,8 @@ def headers_of(who: str, scene: Scene) -> dict[str, str]:
             return {"X-Order-Token": scene.order_token}
         case "customer":
             return scene.new_bearer(scene.customer)
+        case "admin":
+            return scene.new_bearer(scene.boss)
         case _:
             return scene.new_bearer(scene.finance)
 
@@ -75,6 +77,8 @@ def real(name: str, scene: Scene) -> str:
         "refund_id": str(scene.refund.pk),
         "address_id": str(scene.address.pk),
         "discrepancy_id": str(scene.discrepancy.pk),
+        "endpoint_id": str(scene.endpoint.pk),
+        "message_id": str(scene.webhook.pk),
     }[name]
 
 
@@ -102,7 +106,7 @@ def cases(document: Any, mode: GenerationMode) -> st.SearchStrategy[Case]:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
-@pytest.mark.parametrize("who", ["guest", "customer", "finance"])
+@pytest.mark.parametrize("who", ["guest", "customer", "finance", "admin"])
 def test_no_answer_is_unknown_to_the_document(document: Any, scene: Scene, who: str, mode: GenerationMode) -> None:
     @asked_often
     @given(case=cases(document, mode), is_there=st.booleans())
@@ -119,7 +123,7 @@ def test_no_answer_is_unknown_to_the_document(document: Any, scene: Scene, who: 
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("who", ["guest", "customer", "finance"])
+@pytest.mark.parametrize("who", ["guest", "customer", "finance", "admin"])
 def test_no_chain_of_requests_leads_to_one(document: Any, scene: Scene, who: str) -> None:
     tokens: dict[str, str] = {}
 

@@ -30,7 +30,7 @@ ROUNDS: Final = 5
 EXAMPLES: Final = 2_000
 """How many examples a generated test is given within one unit: `NEXUS_PROOF_EXAMPLES`."""
 DOCUMENT_ROUNDS: Final = 6
-"""Nine tests, `EXAMPLES` requests in each: more than 100,000 in all."""
+"""Twelve tests, `EXAMPLES` requests in each: more than 100,000 in all."""
 UNIT_SECONDS: Final = 3600.0
 """No unit takes so long: what does is stuck."""
 
