@@ -1,12 +1,20 @@
-"""The pages on which the API's documents are read."""
+"""The API's document, and the pages on which it is read."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils import translation
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 # Swagger UI and ReDoc write styles and a script into their pages, and would fetch a logo from outside.
 DOCUMENTS_POLICY = (
@@ -24,3 +32,36 @@ def from_here_alone(view: Callable[..., HttpResponseBase]) -> Callable[..., Http
         return response
 
     return guarded
+
+
+class Schema(SpectacularAPIView):
+    """The document, the same for everybody: made once in each process, for that takes a second of its time."""
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+        return Response({}, headers={"Content-Disposition": 'inline; filename="nexus-openapi.yaml"'})
+
+    def get_renderers(self) -> list[BaseRenderer]:
+        return [_Kept(renderer) for renderer in self.renderer_classes]
+
+
+class _Kept(BaseRenderer):
+    """A renderer that has rendered the document before."""
+
+    _bytes: ClassVar[dict[str, bytes]] = {}
+
+    def __init__(self, renderer: type[BaseRenderer]) -> None:
+        self._renderer = renderer
+        self.media_type, self.format, self.charset = renderer.media_type, renderer.format, renderer.charset
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:  # noqa: ARG002
+        if self.media_type not in self._bytes:
+            rendered = self._renderer().render(_made(), accepted_media_type=self.media_type, renderer_context={})
+            self._bytes[self.media_type] = rendered if isinstance(rendered, bytes) else rendered.encode()
+        return self._bytes[self.media_type]
+
+
+@functools.cache
+def _made() -> Any:
+    with translation.override("en"):
+        return SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]

@@ -6,8 +6,13 @@ import io
 import re
 
 import pytest
+import yaml
+from django.conf import settings
 from django.core.management import call_command
 
+from config import documents
+
+ROOT = settings.BASE_DIR
 pytestmark = pytest.mark.django_db
 
 
@@ -17,6 +22,26 @@ def test_the_schema_is_valid_and_made_without_a_warning():
     call_command("spectacular", "--validate", "--fail-on-warn", stdout=out)
 
     assert "openapi: 3.1" in out.getvalue()
+
+
+def test_the_document_is_told_as_json_and_as_yaml_and_is_the_one_that_is_kept(api):
+    as_json, as_yaml = (
+        api.client.get("/api/schema/", headers={"Accept": f"application/{kind}"}) for kind in ("json", "yaml")
+    )
+
+    assert [each.headers["Content-Type"] for each in (as_json, as_yaml)] == ["application/json", "application/yaml"]
+    assert (
+        yaml.safe_load(as_yaml.content) == as_json.json() == yaml.safe_load((ROOT / "docs/openapi.yaml").read_bytes())
+    )
+
+
+def test_the_document_is_made_once_however_often_and_in_whatever_language_it_is_asked_for(api):
+    first = api.client.get("/api/schema/?lang=am").content
+    made = documents._made.cache_info().misses
+
+    assert api.client.get("/api/schema/", headers={"Accept-Language": "am"}).content == first
+    assert api.client.get("/api/schema/", headers={"Accept": "application/json"}).status_code == 200
+    assert (documents._made.cache_info().misses, made) == (1, 1)
 
 
 @pytest.mark.parametrize("path", ["docs", "redoc"])
