@@ -14,7 +14,7 @@ from core.money import MAX_AMOUNT, Money
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses what it does not know, so that a typo or a smuggled `status` never passes silently."""
+    # So that a typo, or a smuggled `status`, never passes silently.
 
     default_error_messages = {"unknown_field": _("There is no such field here.")}
 

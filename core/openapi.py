@@ -33,8 +33,9 @@ IDEMPOTENCY_KEY: Final = OpenApiParameter(
     {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     OpenApiParameter.HEADER,
     required=True,
-    description="1 to 255 printable characters, made anew for each thing you want done and sent again with each repeat "
-    "of it: the first answer is kept for 72 hours and given again, with `Idempotent-Replayed: true`.",
+    description="1 to 255 printable characters, random as a UUID is, made anew for each thing you want done and sent "
+    "again with each repeat of it: the first answer is kept for 72 hours and given again, with "
+    "`Idempotent-Replayed: true`.",
 )
 ORDER_TOKEN: Final = OpenApiParameter(
     "X-Order-Token", str, OpenApiParameter.HEADER, description="A guest's proof; `?token=` is taken too."
@@ -131,7 +132,8 @@ class Schema(AutoSchema):
             return found
         if self._has_parameter(ORDER_TOKEN.name):
             found.append({"orderToken": []})
-        return [*found, {}] if found else []
+        wants_to_know = problems.NotAuthenticated in getattr(self._handler(), "refusals", ())
+        return found if wants_to_know else [*found, {}] if found else []
 
     def _get_paginator(self) -> NewestFirst:
         paginator: NewestFirst | None = super()._get_paginator()  # type: ignore[no-untyped-call]
@@ -271,7 +273,7 @@ def _problems(status: HTTPStatus, refusals: list[type[DomainError]]) -> Document
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = _header("WWWAuthenticate")
     return {
-        "description": "\n".join(f"- `{refusal.code}`: {refusal.title}" for refusal in refusals),
+        "description": "\n".join(f"- `{each.code}`: {each.title} {_about(each)}".rstrip() for each in refusals),
         "headers": headers,
         "content": {
             problems.CONTENT_TYPE: {
@@ -280,6 +282,11 @@ def _problems(status: HTTPStatus, refusals: list[type[DomainError]]) -> Document
             }
         },
     }
+
+
+def _about(refusal: type[DomainError]) -> str:
+    """What its class says of it: the members that it adds, and what to do."""
+    return " ".join((vars(refusal).get("__doc__") or "").split())
 
 
 def _example(refusal: type[DomainError]) -> Mapping[str, Any]:

@@ -286,5 +286,8 @@ def explain(request: HttpRequest, code: str) -> HttpResponse:  # noqa: ARG001 - 
     """Where a problem's `type` leads: what the code means."""
     for error in DomainError.catalogue():
         if error.code == code:
-            return JsonResponse({"code": code, "status": error.status, "title": error.title})
+            about = " ".join((vars(error).get("__doc__") or "").split())
+            kept = error.storable and error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+            said = {"code": code, "status": error.status, "title": error.title, "about": about}
+            return JsonResponse(said | {"kept_by_idempotency_key": kept})
     return response_to(NotFound())

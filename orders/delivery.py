@@ -17,18 +17,26 @@ from users.models import User
 
 
 class UnknownDeliveryOption(DomainError):
+    """`option` says which."""
+
     code, status, title = "unknown_delivery_option", 404, "There is no such way to have an order delivered."
 
 
 class DeliveryNotAvailable(DomainError):
+    """`option` says which, `region` where it does not reach, `currency` what it is priced in."""
+
     code, status, title = "delivery_not_available", 409, "This order cannot be delivered in this way."
 
 
 class DeliveryAddressRequired(DomainError):
+    """`option` says which wants one."""
+
     code, status, title = "delivery_address_required", 400, "Say where the order is to be delivered."
 
 
 class DeliveryAddressNotWanted(DomainError):
+    """`option` says which wants none."""
+
     code, status, title = "delivery_address_not_wanted", 400, "Nothing is sent to an address in this way."
 
 

@@ -21,6 +21,8 @@ EXPIRY_BATCH = 200
 
 
 class OrderNotCancellable(DomainError):
+    """`order_status` says how the order stands."""
+
     code, status, title = "order_not_cancellable", 409, "Only an order that awaits payment can be cancelled."
 
 

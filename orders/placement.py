@@ -33,10 +33,14 @@ NUMBER_DRAWS = 3
 
 
 class UnknownProduct(DomainError):
+    """`sku` says which."""
+
     code, status, title = "unknown_product", 404, "There is no such product for sale."
 
 
 class CurrencyMismatch(DomainError):
+    """`sku` says which product is sold in another currency."""
+
     code, status, title = "currency_mismatch", 400, "All items of an order are sold in one currency, the order's."
 
 
@@ -45,6 +49,8 @@ class AmountOutOfRange(DomainError):
 
 
 class PriceChanged(DomainError):
+    """`total` and `currency` say what it comes to now. Order again with that as `expected_total`, and a new key."""
+
     code, status, title = "price_changed", 409, "The total is not what you expected; look at the new one and decide."
 
 

@@ -48,7 +48,9 @@ class ItemIn(StrictSerializer):
 
 
 class DeliveryIn(StrictSerializer):
-    """How the order is to be delivered: an option of `GET /delivery-options/`, and where, if it is sent."""
+    """How the order is to be delivered: an option of `GET /delivery-options/`, and where, if its kind is `delivery`: an
+    `address`, or the `address_id` of one in the customer's address book, not both.
+    """
 
     default_error_messages = {"one_address": _("Give an address or the id of one, not both.")}
 
@@ -76,22 +78,33 @@ class OrderIn(StrictSerializer):
     }
 
     items = serializers.ListField(child=ItemIn(), allow_empty=False, max_length=settings.ORDER_MAX_LINES)
-    email = EmailAddressField(required=False, allow_blank=True)
-    phone_number = PhoneNumberField(required=False, allow_blank=True)
+    email = EmailAddressField(
+        required=False,
+        allow_blank=True,
+        help_text="This or a phone number. What a signed-in customer leaves out is taken from the account. Not needed "
+        "for a quote.",
+    )
+    phone_number = PhoneNumberField(required=False, allow_blank=True, help_text="`09…`, `07…` or `+251…`.")
     first_name = StrictCharField(max_length=100, required=False, allow_blank=True)
     last_name = StrictCharField(max_length=100, required=False, allow_blank=True)
     currency = serializers.ChoiceField(choices=[currency.value for currency in Currency], required=False)
     language = serializers.ChoiceField(choices=LANGUAGES, required=False)
-    expected_total = AmountField(required=False)
-    delivery = DeliveryIn(required=False)
+    expected_total = AmountField(
+        required=False, help_text="What the shopper has seen, delivery included: another total is 409 `price_changed`."
+    )
+    delivery = DeliveryIn(required=False, help_text="Left out: nothing is delivered, nor priced.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not self.context.get("quote") and not attrs.get("email") and not attrs.get("phone_number"):
-            customer = self.context.get("customer")
-            if customer is None:
-                message = str(self.error_messages["contact_required"])
-                raise serializers.ValidationError({"email": [serializers.ErrorDetail(message, "contact_required")]})
-            attrs |= {"email": customer.email}
+        if self.context.get("quote"):
+            return attrs
+        customer = self.context.get("customer")
+        if customer is not None:  # what the account says of them, wherever they say nothing now
+            if not attrs.get("email") and not attrs.get("phone_number"):
+                attrs |= {"email": customer.email, "phone_number": customer.phone_number}
+            return {name: getattr(customer, name) for name in ("first_name", "last_name", "language")} | attrs
+        if not attrs.get("email") and not attrs.get("phone_number"):
+            message = str(self.error_messages["contact_required"])
+            raise serializers.ValidationError({"email": [serializers.ErrorDetail(message, "contact_required")]})
         return attrs
 
 
@@ -179,7 +192,9 @@ class DeliveryOptionOut(serializers.Serializer[Any]):
 
 @example("Awaits payment", **_AWAITS_PAYMENT)
 class OrderOut(serializers.Serializer[Any]):
-    """How an order looks from outside. It serves the documents; `represent` writes the answers, ten times as fast."""
+    """An order, as whoever may see it sees it."""
+
+    # For the documents alone: `represent` writes the answers, ten times as fast.
 
     number = serializers.CharField()
     status = serializers.ChoiceField(choices=STATUSES)

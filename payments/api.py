@@ -107,7 +107,9 @@ class OrderPayments(Endpoint):
         """Open `checkout_url` in the shopper's browser.
 
         201: a new session at Chapa. 200: the attempt that is still open, again. 202: Chapa has not answered in time, so
-        the attempt is `unknown`; ask again in a moment, or read the order: we clear it up without a second session.
+        the attempt is `unknown`. Let the shopper wait, and watch the order or read its attempts: within a minute or so
+        this one has its `checkout_url`, or another one that took its place has. Never are two open. Whoever asks again
+        uses a new key: this one gives this 202 again.
         """
         at = now()
         key = edge.idempotency_key(request)
@@ -141,9 +143,10 @@ class OrderStream(Endpoint):
             "Server-sent events. It begins with how things stand: an `event: payment` for each attempt, an "
             "`event: order`, with the JSON of the reads; then whatever changes. Each `id` can be shown as "
             "`Last-Event-ID`: what was seen is not sent again, what was missed is. A comment every 15 s says that "
-            'it lives. `event: end` with `{"reason": "final"}` or `{"reason": "expired"}` is the last: nothing more '
-            "can happen, or the order has to be read for a new `stream_url`. 204: nothing is new, and nothing more "
-            "can happen."
+            "it lives. A `stream_url` is good for five minutes; one may hold ten streams at a time. `event: end` with "
+            '`{"reason": "final"}` or `{"reason": "expired"}` is the last: nothing more can happen (the order is '
+            "cancelled, or refunded; a paid one goes on), or the order has to be read for a new `stream_url`. Close an "
+            "EventSource then: it would ask again. 204: nothing is new, and nothing more can happen."
         ),
     )
     @refuses(StreamElsewhere, OrderNotFound, InvalidTicket, TooManyStreams, StreamsFull)

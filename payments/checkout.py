@@ -26,10 +26,14 @@ ATTEMPTS_PERIOD = timedelta(hours=1)
 
 
 class OrderNotPayable(DomainError):
+    """`order_status` says how the order stands."""
+
     code, status, title = "order_not_payable", 409, "The order is paid or closed, or its time is over."
 
 
 class PaymentRefused(DomainError):
+    """`detail` has Chapa's reason, `payment_id` the attempt. A new attempt needs a new key."""
+
     code, status, title = "payment_refused", 422, "Chapa refused to start this payment."
 
 

@@ -24,7 +24,7 @@ _PENDING: Final[dict[str, Any]] = {
     "id": "7f1e3c52-6d0e-4c46-9a55-0d8ad2f3f1c7", "tx_ref": "nx-K7M29QXD-3xlmotpc3wpov4bi", "status": "pending",
     "amount": "900.00", "currency": "ETB", "captured_amount": None,
     "checkout_url": "https://checkout.chapa.co/checkout/payment/…", "gateway_reference": None, "method": None,
-    "fee": None, "settles_order": True, "failure_reason": None, "created_at": "2026-11-21T07:06:01.000000Z",
+    "fee": None, "settles_order": False, "failure_reason": None, "created_at": "2026-11-21T07:06:01.000000Z",
     "completed_at": None, "next_check_at": "2026-11-21T07:06:31.000000Z",
 }  # fmt: skip
 NOT_ANSWERED: Final = OpenApiExample(
@@ -36,26 +36,36 @@ NOT_ANSWERED: Final = OpenApiExample(
 
 @example("Back to a page of the shop", return_url="https://shop.example/thanks")
 class PaymentIn(StrictSerializer):
-    return_url = StrictCharField(max_length=1000, required=False, allow_blank=True)
+    return_url = StrictCharField(
+        max_length=1000,
+        required=False,
+        allow_blank=True,
+        help_text="Where Chapa sends the browser afterwards: https, on a host of the shop's list "
+        "(`PAYMENT_RETURN_HOSTS`). Left out: the order's own page.",
+    )
 
 
 @example("Its page is open", **_PENDING)
 class PaymentOut(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     tx_ref = serializers.CharField()
-    status = serializers.ChoiceField(choices=STATUSES)
+    status = serializers.ChoiceField(choices=STATUSES, help_text="See *States*, above.")
     amount = AmountField()
     currency = serializers.CharField()
-    captured_amount = AmountField(allow_null=True)
-    checkout_url = serializers.SerializerMethodField()
-    gateway_reference = serializers.CharField(allow_null=True)
+    captured_amount = AmountField(allow_null=True, help_text="What came; null while nothing has.")
+    checkout_url = serializers.SerializerMethodField(help_text="Chapa's page, of use while the attempt is `pending`.")
+    gateway_reference = serializers.CharField(allow_null=True, help_text="Chapa's own number of it.")
     method = serializers.SerializerMethodField()
-    fee = AmountField(allow_null=True)
-    settles_order = serializers.BooleanField()
-    failure_reason = serializers.SerializerMethodField()
+    fee = AmountField(allow_null=True, help_text="What Chapa kept of it.")
+    settles_order = serializers.BooleanField(
+        help_text="Whether its money paid the order. Money that came too late, or twice, does not, and goes back."
+    )
+    failure_reason = serializers.SerializerMethodField(help_text="Why it did not work, or is looked into.")
     created_at = serializers.DateTimeField()
     completed_at = serializers.DateTimeField(allow_null=True)
-    next_check_at = serializers.DateTimeField(allow_null=True)
+    next_check_at = serializers.DateTimeField(
+        allow_null=True, help_text="When we ask Chapa about it next, or soon after."
+    )
 
     def get_checkout_url(self, payment: Payment) -> str | None:
         return payment.checkout_url or None

@@ -17,6 +17,8 @@ from products.models import Product
 
 
 class OutOfStock(DomainError):
+    """`sku` says of which, `requested` how many pieces were wanted, `available` how many are left."""
+
     code, status, title = "out_of_stock", 409, "There is not enough of a product left."
 
 

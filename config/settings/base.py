@@ -213,7 +213,7 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Nexus",
-    "DESCRIPTION": "Orders and payments for merchants in Ethiopia.",
+    "DESCRIPTION": (BASE_DIR / "config" / "guide.md").read_text(encoding="utf-8"),
     "VERSION": "1",
     "LICENSE": {"name": "MIT", "identifier": "MIT"},
     "SERVERS": [{"url": "/", "description": "Where this document is served."}],

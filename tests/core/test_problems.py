@@ -220,8 +220,18 @@ def test_the_type_of_every_problem_leads_to_its_explanation(get):
         if error.__module__.startswith("tests"):
             continue
         path = problems.document(error())["type"].removeprefix(settings.PUBLIC_BASE_URL)
-        answer = get(path)
-        assert answer.json() == {"code": error.code, "status": error.status, "title": error.title}
+        answer = get(path).json()
+        assert {name: answer[name] for name in ("code", "status", "title")} == {
+            "code": error.code, "status": error.status, "title": error.title,
+        }  # fmt: skip
+        assert answer["kept_by_idempotency_key"] == (error.storable and error.status < 500)
+
+
+def test_the_explanation_names_the_members_that_a_problem_adds(get):
+    said = get("/problems/out_of_stock/").json()
+
+    assert said["about"].startswith("`sku` says of which, `requested` how many")
+    assert said["kept_by_idempotency_key"] is True
 
 
 def test_words_in_amharic_are_sent_as_they_are():
