@@ -249,9 +249,8 @@ def test_a_category_that_the_staff_change_or_delete_is_seen_at_once(api, coffee,
         return [each["name"] for each in api.get("/categories/").json()["results"]]
 
     assert names() == ["Coffee", "Spices"]
-    staff.post(
-        reverse("admin:products_category_change", args=[other.pk]), {"slug": "spices", "name": "Herbs", "position": 9}
-    )
+    renamed = {"slug": "spices", "name": "Herbs", "position": 9, "vat_rate": "15.00"}
+    staff.post(reverse("admin:products_category_change", args=[other.pk]), renamed)
     assert names() == ["Coffee", "Herbs"]
     staff.post(reverse("admin:products_category_delete", args=[other.pk]), {"post": "yes"})
     assert names() == ["Coffee"]
