@@ -125,6 +125,7 @@ def first_start(play: Play) -> None:
     """A new system gets its roles, its demo catalogue and its demo accounts."""
     play.command("roles", "sync_roles")
     play.command("catalogue", "seed_catalogue")
+    play.command("delivery options", "seed_delivery_options")
     play.command("people", "seed_people", file=play.folder / "people.json")
 
 

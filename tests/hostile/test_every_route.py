@@ -297,7 +297,7 @@ def test_a_session_key_with_nul_is_no_session(attempts):
     assert answer.status_code == 302
 
 
-PUBLIC = ("api/v1/products/", "api/v1/categories/")
+PUBLIC = ("api/v1/products/", "api/v1/categories/", "api/v1/delivery-options/")
 """The same for everybody."""
 
 

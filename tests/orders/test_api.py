@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -225,6 +226,23 @@ def test_listing_needs_an_account_and_filters(api, problem):
     problem(api.get("/orders/?status=nonsense", **auth), status=400, code="invalid_input")
     problem(api.get("/orders/?ordering=total", **auth), status=400, code="invalid_input")
     problem(api.get("/orders/?cursor=garbage", **auth), status=404, code="not_found")
+
+
+@pytest.mark.parametrize("offset", ["-16:51", "+23:59", "-15:59", "Z"])
+def test_a_time_of_any_offset_is_understood(api, offset):
+    customer = factories.user()
+    order = factories.order(customer=customer)
+
+    found = api.get(f"/orders/?created_after={quote(f'2020-11-07T12:09:33{offset}')}", **bearer(customer)).json()
+
+    assert [each["number"] for each in found["results"]] == [order.number]
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00", "yesterday"])
+def test_a_time_that_is_none_is_refused(api, problem, moment):
+    auth = bearer(factories.user())
+
+    problem(api.get(f"/orders/?created_after={quote(moment)}", **auth), status=400, code="invalid_input")
 
 
 def test_listing_costs_the_same_for_many_orders(api, django_assert_num_queries):
