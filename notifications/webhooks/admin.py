@@ -29,9 +29,9 @@ _MANAGE: Final = "notifications.manage_webhooks"
 
 class EndpointForm(forms.Form):
     url = forms.CharField(
-        max_length=addresses.LONGEST_URL, label="URL", widget=forms.TextInput(attrs={"size": 80, "autofocus": True})
+        max_length=addresses.LONGEST_URL, label="URL", widget=forms.TextInput(attrs={"size": 60, "autofocus": True})
     )
-    description = forms.CharField(max_length=200, required=False, widget=forms.TextInput(attrs={"size": 80}))
+    description = forms.CharField(max_length=200, required=False, widget=forms.TextInput(attrs={"size": 60}))
     topics = forms.MultipleChoiceField(
         choices=[(topic, topic) for topic in TOPICS], widget=forms.CheckboxSelectMultiple
     )
