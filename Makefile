@@ -16,7 +16,7 @@ export PORT VENV PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo manage test check fmt lint types contracts migrations docs client teeth proof bench lock clean
+.PHONY: help setup run demo manage test check fmt lint types contracts migrations docs client explorer teeth proof bench lock clean
 
 help: ## List what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ docs: $(READY) ## Write the generated documents anew (errors, flows, OpenAPI, Gr
 
 client: ## Lint docs/openapi.yaml, make TypeScript types of it and check a checkout against them (needs npm)
 	cd tests/typescript && npm ci --silent --ignore-scripts && npm run --silent lint && npm run --silent types && npm run --silent check
+
+explorer: ## Fetch GraphiQL for /graphql/explorer/ of `make run` (needs npm)
+	cd config/graphiql && npm ci --silent --ignore-scripts
 
 teeth: $(READY) ## Take each guard out and see its test turn red (tests/guards.toml)
 	@$(BIN)/python -m tests.teeth $(ARGS)

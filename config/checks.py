@@ -55,7 +55,8 @@ def production_problems(settings: Mapping[str, Any]) -> list[str]:
 def _secret_problems(settings: Mapping[str, Any]) -> list[str]:
     ours = {name: str(settings.get(name) or "") for name in SECRETS}
     ours["JWT_SIGNING_KEY"] = str(settings["SIMPLE_JWT"]["SIGNING_KEY"] or "")
-    ours["CHAPA_WEBHOOK_SECRET_PREVIOUS"] = str(settings["CHAPA_WEBHOOK_SECRET_PREVIOUS"] or "")
+    for name in ("CHAPA_WEBHOOK_SECRET_PREVIOUS", "OUTBOUND_SIGNING_KEY_PREVIOUS"):
+        ours[name] = str(settings[name] or "")
     problems = [f"{name} {weakness}" for name, value in ours.items() if value and (weakness := _weakness(value))]
     every = ours | {"CHAPA_SECRET_KEY": str(settings["CHAPA_SECRET_KEY"] or "")}
     problems += [
@@ -85,6 +86,11 @@ def _address_problems(settings: Mapping[str, Any]) -> list[str]:
         f"OUTBOUND_PRIVATE_NETWORKS has {network}, which is this machine or not a private network"
         for network in settings["OUTBOUND_PRIVATE_NETWORKS"]
         if not _is_private(network)
+    ]
+    problems += [
+        f"CORS_ALLOWED_ORIGINS has {origin}, which is not https"
+        for origin in settings["CORS_ALLOWED_ORIGINS"]
+        if origin.startswith("http://")
     ]
     if "*" in settings["ALLOWED_HOSTS"]:
         problems.append("ALLOWED_HOSTS allows every host")

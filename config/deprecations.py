@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from django.conf import settings
@@ -17,6 +18,7 @@ from django.utils.http import http_date
 
 log = structlog.get_logger(__name__)
 
+_PARAMETER: Final = re.compile(r"<(?:\w+:)?(\w+)>")
 NOTICE: Final = timedelta(days=180)
 """So long at least a deprecated route goes on to work."""
 
@@ -59,6 +61,16 @@ def by_route(routes: Iterable[Deprecated]) -> Mapping[tuple[str, str], Deprecate
     """For the middleware to look up. A route that answers GET answers HEAD alike."""
     found = {(each.route, each.method): each for each in routes}
     return {(route, "HEAD"): each for (route, method), each in found.items() if method == "GET"} | found
+
+
+def mark(result: dict[str, Any], **_: Any) -> dict[str, Any]:  # a hook is called by position
+    """A postprocessing hook: the document says `deprecated` of what the table names."""
+    for each in settings.DEPRECATED_ROUTES:
+        path = "/" + _PARAMETER.sub(r"{\1}", each.route)
+        operation = result["paths"].get(path, {}).get(each.method.lower())
+        if operation is not None:
+            operation["deprecated"] = True
+    return result
 
 
 class DeprecationMiddleware:

@@ -15,7 +15,7 @@ from products import graphql as products
 from users import graphql as users
 
 schema: Final = Schema(
-    query=merge_types("Query", (payments.Query, products.Query, users.Query)),
+    query=merge_types("Query", (orders.Query, payments.Query, products.Query, users.Query)),
     mutation=merge_types("Mutation", (orders.Mutation, payments.Mutation)),
     subscription=Subscription,
     extensions=[AsWasRead],
@@ -26,6 +26,7 @@ LIMITS: Final = {
     "products": "catalogue",
     "product": "catalogue",
     "categories": "catalogue",
+    "deliveryOptions": "catalogue",
     "me": "account",
     "order": "read",
     "orders": "read",

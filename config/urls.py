@@ -1,10 +1,11 @@
 """Every address of the system."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerView
 
-from config import documents, pages
+from config import documents, explorer, pages
 from config.schema import LIMITS, schema
 from core import health, problems
 from core.graphql.endpoint import Endpoint as GraphQL
@@ -34,6 +35,9 @@ urlpatterns = [
     path("healthz/ready", health.ready),
     path("admin/", admin.site.urls),
 ]
+
+if settings.GRAPHQL_EXPLORER:
+    urlpatterns += [path("graphql/explorer/", explorer.page), path("graphql/explorer/<str:name>", explorer.file)]
 
 handler400 = "core.problems.bad_request"
 handler403 = "core.problems.permission_denied"

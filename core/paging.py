@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import DataError
 from django.db.models import QuerySet
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
+
+_DIGITS: Final = 3
 
 
 class NewestFirst(CursorPagination):
@@ -21,6 +23,16 @@ class NewestFirst(CursorPagination):
     page_size_query_param = "page_size"
     ordering: tuple[str, ...] = ("-created_at", "-id")
 
+    def get_page_size(self, request: Request) -> int:
+        """What was asked for. :raises ValidationError: where it is no number from 1 to 100; DRF would take its own."""
+        asked = request.query_params.get(self.page_size_query_param)
+        if not asked:
+            return self.page_size
+        size = int(asked) if asked.isascii() and asked.isdigit() and len(asked) <= _DIGITS else 0
+        if not 1 <= size <= self.max_page_size:
+            raise ValidationError({self.page_size_query_param: [f"Ask for 1 to {self.max_page_size} results."]})
+        return size
+
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
         """One page. :raises NotFound: where the cursor is none of ours."""
         try:
@@ -30,6 +42,25 @@ class NewestFirst(CursorPagination):
             if self.cursor_query_param not in request.query_params:
                 raise
             raise NotFound(self.invalid_cursor_message) from None
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:  # noqa: ARG002 - DRF's signature
+        """The two words, as OpenAPI says them, with their bounds."""
+        return [
+            {
+                "name": self.cursor_query_param,
+                "required": False,
+                "in": "query",
+                "description": "Where a page begins: taken from `next` or `previous`, not made by hand.",
+                "schema": {"type": "string"},
+            },
+            {
+                "name": self.page_size_query_param,
+                "required": False,
+                "in": "query",
+                "description": "How many results a page holds.",
+                "schema": {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": self.page_size},
+            },
+        ]
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         """A page, as OpenAPI 3.1 says it: DRF's `nullable` is a word of 3.0."""

@@ -28,6 +28,8 @@ from orders.access import OrderNotFound, Principal
 from orders.filters import DeliveryOptionFilter, OrderFilter
 from orders.models import STATUSES, Order
 from orders.serializers import (
+    CANCELLED,
+    FULFILLED,
     CancelIn,
     DeliveryOptionOut,
     FulfilIn,
@@ -241,7 +243,11 @@ class OrderDetail(Endpoint):
 
 class OrderCancel(Endpoint):
     @extend_schema(
-        request=CancelIn, responses={200: OrderOut}, parameters=[ORDER_TOKEN], summary="Cancel an unpaid order"
+        request=CancelIn,
+        responses={200: OrderOut},
+        parameters=[ORDER_TOKEN],
+        summary="Cancel an unpaid order",
+        examples=CANCELLED,
     )
     @refuses(OrderNotFound, problems.NotAllowed, lifecycle.OrderNotCancellable)
     def post(self, request: Request, number: str) -> Response:
@@ -254,7 +260,7 @@ class OrderCancel(Endpoint):
 
 
 class OrderFulfil(Endpoint):
-    @extend_schema(request=None, responses={200: OrderOut}, summary="The goods have left (support)")
+    @extend_schema(request=None, responses={200: OrderOut}, summary="The goods have left (support)", examples=FULFILLED)
     @refuses(problems.NotAuthenticated, problems.NotAllowed, OrderNotFound, lifecycle.OrderNotFulfillable)
     def post(self, request: Request, number: str) -> Response:
         at = now()

@@ -29,3 +29,8 @@ ORDER_FLOW: Final = Flow(
         OrderStatus.REFUNDED: (),
     },
 )
+
+PAYMENT_STATES: Final = ("created", "pending", "unknown", "succeeded", "failed", "cancelled", "mismatched")
+"""What an order may say of its latest attempt to pay: the words of `payments.flow`, which is above this app and writes
+them. A test compares.
+"""

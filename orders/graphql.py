@@ -10,17 +10,18 @@ from rest_framework.exceptions import ValidationError
 from strawberry.types import Info
 
 from core import edge
+from core.graphql.connections import Connection, Window, connect
 from core.graphql.endpoint import Context
 from core.graphql.types import Amount, Batch, Moment, body_of, made_of
 from core.money import Currency
-from orders import access, placement
+from orders import access, delivery, models, placement
 from orders.access import OrderNotFound, Principal
 from orders.api import user_of
-from orders.filters import OrderFilter
+from orders.filters import DeliveryOptionFilter, OrderFilter
 from orders.flow import OrderStatus
 from orders.models import DeliveryKind, Order
 from orders.numbers import OrderNumberConverter
-from orders.serializers import OrderIn, QuoteOut, basket
+from orders.serializers import DeliveryOptionOut, OrderIn, QuoteOut, basket
 
 strawberry.enum(OrderStatus, name="OrderStatus")
 strawberry.enum(DeliveryKind, name="DeliveryKind")
@@ -172,6 +173,56 @@ class OrderFields:
             delivery=Delivery.of(said["delivery"]),
             batch=batch or Batch([said["number"]]),
             **instead,
+        )
+
+
+@strawberry.type(description="A way to have an order delivered. `price` includes VAT.")
+class DeliveryOption:
+    code: str
+    kind: DeliveryKind
+    name: Name
+    price: Amount
+    currency: Currency
+    free_from: Amount | None = strawberry.field(description="Costs nothing for goods of this much or more.")
+    regions: list[str] = strawberry.field(description="Where it is brought to; empty if nowhere.")
+
+    @classmethod
+    def of(cls, option: models.DeliveryOption) -> Self:
+        """The node of what REST says of it."""
+        said = DeliveryOptionOut(option).data
+        return made_of(
+            cls,
+            said,
+            kind=DeliveryKind(said["kind"]),
+            name=made_of(Name, said["name"]),
+            currency=Currency(said["currency"]),
+        )
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(description="How an order can be delivered, in the shop's order; to `region`, if one is named.")
+    def delivery_options(
+        self,
+        *,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        region: str | None = None,
+        currency: Currency | None = None,
+    ) -> Connection[DeliveryOption] | None:
+        asked = {"region": region, "currency": currency}
+        wanted = DeliveryOptionFilter(
+            {name: str(value) for name, value in asked.items() if value is not None}, queryset=delivery.options()
+        )
+        if not wanted.is_valid():
+            raise ValidationError(dict(wanted.errors))
+        return connect(
+            wanted.qs,
+            ordering=("position", "id"),
+            window=Window(first=first, after=after, last=last, before=before),
+            nodes=lambda rows: [DeliveryOption.of(row) for row in rows],
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import OpenApiExample, extend_schema_field
 from rest_framework import serializers
 
 from core.fields import (
@@ -22,6 +22,7 @@ from core.fields import (
 from core.money import Currency
 from core.openapi import example
 from orders.delivery import Wish
+from orders.flow import PAYMENT_STATES
 from orders.models import KINDS, STATUSES, Delivery, Order
 from orders.placement import Contact, Item
 from users import regions
@@ -40,6 +41,16 @@ _AWAITS_PAYMENT: Final[dict[str, Any]] = {
     "payment_status": None, "can_pay": True, "can_cancel": True,
     "stream_url": "/api/v1/orders/K7M2-9QXD/stream/?ticket=…",
 }  # fmt: skip
+_NOT_TO_PAY: Final = {**_AWAITS_PAYMENT, "can_pay": False, "can_cancel": False}
+_FULFILLED: Final = {
+    **_NOT_TO_PAY, "status": "fulfilled", "paid_at": "2026-11-21T07:09:41.000000Z", "payment_status": "succeeded",
+}  # fmt: skip
+
+CANCELLED: Final = [
+    OpenApiExample("Changed their mind", value={"reason": "Ordered the wrong size."}, request_only=True),
+    OpenApiExample("Cancelled", value={**_NOT_TO_PAY, "status": "cancelled"}, response_only=True, status_codes=["200"]),
+]
+FULFILLED: Final = [OpenApiExample("Fulfilled", value=_FULFILLED, response_only=True, status_codes=["200"])]
 
 
 class ItemIn(StrictSerializer):
@@ -214,7 +225,9 @@ class OrderOut(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     paid_at = serializers.DateTimeField(allow_null=True)
-    payment_status = serializers.CharField(allow_null=True, help_text="State of the latest attempt to pay.")
+    payment_status = serializers.ChoiceField(
+        choices=PAYMENT_STATES, allow_null=True, help_text="State of the latest attempt to pay; null before the first."
+    )
     can_pay = serializers.BooleanField()
     can_cancel = serializers.BooleanField()
     stream_url = serializers.CharField(

@@ -68,7 +68,15 @@ class _OldestFirst(NewestFirst):
 class OrderTimeline(Endpoint):
     @extend_schema(
         responses={200: EntryOut(many=True)},
-        parameters=[ORDER_TOKEN, OpenApiParameter("cursor", str), OpenApiParameter("page_size", int)],
+        parameters=[
+            ORDER_TOKEN,
+            OpenApiParameter("cursor", str, description="Where a page begins: taken from `next` or `previous`."),
+            OpenApiParameter(
+                "page_size",
+                {"type": "integer", "minimum": 1, "maximum": NewestFirst.max_page_size},
+                description="How many results a page holds.",
+            ),
+        ],
         summary="What happened to an order, oldest first",
     )
     @refuses(OrderNotFound)

@@ -87,7 +87,7 @@ class Categories(ShownList):
             OpenApiParameter("search", str, description="Words that name, description or SKU must hold."),
             OpenApiParameter("min_price", OpenApiTypes.DECIMAL),
             OpenApiParameter("max_price", OpenApiTypes.DECIMAL),
-            OpenApiParameter("in_stock", bool),
+            OpenApiParameter("in_stock", bool, description="Left out: sold out or not."),
             OpenApiParameter("ordering", str, enum=sorted(ORDERINGS), default="name"),
         ],
     )

@@ -22,7 +22,10 @@ class ProductFilter(django_filters.FilterSet):
     max_price = django_filters.NumberFilter(
         field_name="price", lookup_expr="lte", min_value=0, max_value=MAX_AMOUNT, decimal_places=2
     )
-    in_stock = django_filters.BooleanFilter(method="available")
+    # Not a BooleanFilter: to that one `maybe` is nothing at all, and whoever mistyped would be shown everything.
+    in_stock = django_filters.TypedChoiceFilter(
+        choices=[("true", "true"), ("false", "false")], coerce="true".__eq__, method="available"
+    )
 
     class Meta:
         model = Product

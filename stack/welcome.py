@@ -14,7 +14,6 @@ def text(*, plan: Plan, var: Path, durations: dict[str, float], terminal: Termin
     public = plan.public_url
     steps = ", ".join(f"{_SERVERS.get(name, name)} {took:.1f} s" for name, took in durations.items() if name != "all")
     places = [
-        ("Shop", f"{public}/"),
         ("API docs", f"{public}/api/docs/"),
         ("Admin", f"{public}/admin/"),
         ("Health", f"{public}/healthz/ready"),

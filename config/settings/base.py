@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "corsheaders",
     "django_filters",
     "django_structlog",
     "pgtrigger",
@@ -55,6 +56,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "core.request_id.RequestIdMiddleware",
+    "corsheaders.middleware.CorsMiddleware",  # so early, because a front end elsewhere has to read every refusal
     "core.limits.RateLimitMiddleware",
     "config.deprecations.DeprecationMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
@@ -131,6 +133,22 @@ DATABASES = {
 if _is_direct and DATABASE_DIRECT_URL:
     _direct = env.database("DATABASE_DIRECT_URL") if env.given("DATABASE_DIRECT_URL") else {}
     DATABASES["default"] |= _direct
+
+# --- Front ends that are served elsewhere ----------------------------------------------------------------------------
+
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS", "")
+CORS_URLS_REGEX = r"^/(?:api/|graphql/$)"
+CORS_ALLOW_METHODS = ("GET", "POST", "PATCH", "DELETE")
+CORS_ALLOW_HEADERS = (
+    "authorization", "content-type", "idempotency-key", "if-none-match", "last-event-id", "traceparent",
+    "x-order-token", "x-request-id",
+)  # fmt: skip
+CORS_EXPOSE_HEADERS = (
+    "Deprecation", "ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit-Limit", "RateLimit-Policy",
+    "RateLimit-Remaining", "RateLimit-Reset", "Retry-After", "Sunset", "X-Request-ID",
+)  # fmt: skip
+CORS_ALLOW_CREDENTIALS = False
+"""Who asks is said by a token in a header. No cookie is taken from anywhere, and none is needed."""
 
 # --- Routes that will go ---------------------------------------------------------------------------------------------
 
@@ -227,6 +245,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "core.openapi.complete",
+        "config.deprecations.mark",
     ],
     "ENUM_NAME_OVERRIDES": {
         "OrderStatus": "orders.models.STATUSES",
@@ -318,6 +337,7 @@ NOTIFICATION_SWEEP_SECONDS = env.number("NOTIFICATION_SWEEP_SECONDS", 60, least=
 # --- Telling other systems (docs/webhooks.md) -----------------------------------------------------------------------
 
 OUTBOUND_SIGNING_KEY = env.text("OUTBOUND_SIGNING_KEY")
+OUTBOUND_SIGNING_KEY_PREVIOUS = env.text("OUTBOUND_SIGNING_KEY_PREVIOUS", "")
 OUTBOUND_RETRY_SCHEDULE = env.numbers("OUTBOUND_RETRY_SCHEDULE", "5,300,1800,7200,18000,36000,50400,72000,86400")
 """Seconds between one attempt that failed and the next; after the last of them a message is given up."""
 OUTBOUND_DEADLINE_SECONDS = env.number("OUTBOUND_DEADLINE_SECONDS", 15, least=1)

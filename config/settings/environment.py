@@ -13,6 +13,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 _LIMIT = re.compile(r"(?P<limit>[a-z_]+):(?P<by>[a-z_]+)=(?P<requests>[1-9]\d{0,6})/(?P<period>[smhd])", re.ASCII)
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[1-9]\d{0,4})?", re.ASCII)
 _PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -49,6 +50,12 @@ class Environment:
     def words(self, name: str, default: str | None = None) -> list[str]:
         """A comma-separated list."""
         return [word.strip() for word in self.text(name, default).split(",") if word.strip()]
+
+    def origins(self, name: str, default: str | None = None) -> list[str]:
+        """A list of origins (RFC 6454): `https://shop.example`, with a port if it is not the usual."""
+        given = self.words(name, default)
+        self.problems += [f"{name} has {word}, which is no origin" for word in given if not _ORIGIN.fullmatch(word)]
+        return given
 
     def choice(self, name: str, default: str, *, among: tuple[str, ...]) -> str:
         value = self.text(name, default)

@@ -25,7 +25,9 @@ os.environ.setdefault("BROKER_URL", "redis://127.0.0.1:8003/0")
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:8003/1")
 
 from config.settings.base import *  # noqa: F403 - the fixed values must be in place first
-from config.settings.base import DATABASES, ENVIRONMENT, INVARIANTS_PARAMETERS
+from config.settings.base import DATABASES, ENVIRONMENT, INSTALLED_APPS, INVARIANTS_PARAMETERS
+
+INSTALLED_APPS += ["tests.cleaning"]
 
 # A slow machine is no busy database: what production gives up after seconds, a test waits for. A test of giving up
 # says on its own connection how soon (`SET statement_timeout`).

@@ -1,7 +1,8 @@
 """Standard Webhooks: how a message is signed, and the secrets that do it (https://www.standardwebhooks.com).
 
 A secret is derived from OUTBOUND_SIGNING_KEY, the endpoint and a version. None is stored, so none can be read out of a
-backup; a new version is a new secret. The spec asks for 24 to 64 bytes.
+backup; a new version is a new secret. The spec asks for 24 to 64 bytes. While OUTBOUND_SIGNING_KEY_PREVIOUS is set,
+secrets of both sign, so that the other systems can change over one by one.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ def headers(*, message: WebhookMessage, endpoint: WebhookEndpoint, at: datetime)
     if is_overlapping(endpoint, at=at):
         versions.append(endpoint.secret_version - 1)
     keys = [_key(endpoint_id=endpoint.pk, version=version) for version in versions]
+    if settings.OUTBOUND_SIGNING_KEY_PREVIOUS:
+        before = settings.OUTBOUND_SIGNING_KEY_PREVIOUS
+        keys += [_key(endpoint_id=endpoint.pk, version=version, derived_from=before) for version in versions]
     return {
         "webhook-id": message.webhook_id,
         "webhook-timestamp": seconds,
@@ -43,6 +47,6 @@ def _sign(signed: bytes, key: bytes) -> str:
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
-def _key(*, endpoint_id: UUID, version: int) -> bytes:
+def _key(*, endpoint_id: UUID, version: int, derived_from: str = "") -> bytes:
     what = f"outbound-webhook\n{endpoint_id}\n{version}".encode()
-    return hmac.new(settings.OUTBOUND_SIGNING_KEY.encode(), what, hashlib.sha256).digest()
+    return hmac.new((derived_from or settings.OUTBOUND_SIGNING_KEY).encode(), what, hashlib.sha256).digest()

@@ -26,7 +26,7 @@ from core.request_id import sane_or_new
 from orders.access import OrderNotFound
 from orders.numbers import OrderNumberConverter
 from orders.tickets import InvalidTicket
-from payments.live import admission, standing
+from payments.live import admission, origins, standing
 from payments.live.admission import Places, Shown
 from payments.live.database import Database
 from payments.live.lookout import Closing, Lookout
@@ -120,7 +120,8 @@ class App:
     async def _http(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         headers = _headers_of(scope)
         request_id = sane_or_new(headers.get("x-request-id"))
-        answer = _Answer(send=send, request_id=request_id)
+        shared = origins.headers_for(headers["origin"]) if "origin" in headers else []
+        answer = _Answer(send=send, request_id=request_id, shared=shared)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._answer(scope, headers, receive, answer)
@@ -134,6 +135,9 @@ class App:
         stream = _PATH.fullmatch(path)
         if stream is None and path != "/healthz/live":
             raise problems.NotFound
+        if scope["method"] == "OPTIONS" and stream is not None and "access-control-request-method" in headers:
+            await answer.preflight(origin=headers.get("origin", ""))
+            return
         if scope["method"] != "GET":
             answer.allow = "GET"
             raise problems.MethodNotAllowed(f"{scope['method']} is not GET.")
@@ -233,6 +237,8 @@ class _Answer:
 
     send: Send
     request_id: str
+    shared: Headers = field(default_factory=list)
+    """What every answer to this caller carries."""
     allow: str = ""
     has_begun: bool = False
 
@@ -268,6 +274,11 @@ class _Answer:
         await self._start(status, [*typed, (b"cache-control", b"no-store")])
         await self.send({"type": "http.response.body", "body": body})
 
+    async def preflight(self, *, origin: str) -> None:
+        """To a browser that asks whether it may ask."""
+        self.shared = origins.preflight_for(origin)
+        await self.whole(HTTPStatus.OK, b"", b"")
+
     async def refuse(self, error: DomainError) -> None:
         """A problem document. Where the answer has begun it only breaks off: its reader asks again."""
         if self.has_begun:
@@ -289,7 +300,7 @@ class _Answer:
 
     async def _start(self, status: int, headers: Headers) -> None:
         self.has_begun = True
-        all_headers = [*headers, (b"x-request-id", self.request_id.encode())]
+        all_headers = [*headers, *self.shared, (b"x-request-id", self.request_id.encode())]
         await self.send({"type": "http.response.start", "status": int(status), "headers": all_headers})
 
     async def _piece(self, body: bytes) -> None:

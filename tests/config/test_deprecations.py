@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as ours
+from django.test import override_settings
+from drf_spectacular.generators import SchemaGenerator
 from structlog.testing import capture_logs
 
 from config import deprecations
@@ -49,6 +51,31 @@ def test_its_refusals_say_so_too_and_so_does_head(deprecated, api):
 def test_other_routes_and_methods_say_nothing(deprecated, api):
     for answer in (api.get("/products/"), api.post("/categories/"), api.client.get("/nowhere/")):
         assert not {"Deprecation", "Sunset", "Link"} & set(answer.headers)
+
+
+def test_the_document_marks_it_and_nothing_else(deprecated):
+    made = SchemaGenerator().get_schema(request=None, public=True)
+    marked = {
+        (path, method)
+        for path, operations in made["paths"].items()
+        for method, operation in operations.items()
+        if operation.get("deprecated")
+    }
+
+    assert marked == {("/api/v1/categories/", "get")}
+
+
+def test_a_route_with_a_parameter_is_found_in_the_document():
+    old = Deprecated(route="api/v1/orders/<order_number:number>/", method="GET", since=date(2026, 12, 1))
+    paths = {"/api/v1/orders/{number}/": {"get": {}, "post": {}}, "/api/v1/orders/": {"get": {}}}
+
+    with override_settings(DEPRECATED_ROUTES=(old,)):
+        marked = deprecations.mark({"paths": paths})
+
+    assert marked["paths"] == {
+        "/api/v1/orders/{number}/": {"get": {"deprecated": True}, "post": {}},
+        "/api/v1/orders/": {"get": {}},
+    }
 
 
 def test_without_a_last_day_there_is_no_sunset():

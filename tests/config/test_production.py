@@ -139,6 +139,11 @@ def test_each_variable_is_missed_by_itself(start, name):
             ({"OUTBOUND_PRIVATE_NETWORKS": network}, f"OUTBOUND_PRIVATE_NETWORKS has {network}")
             for network in ("127.0.0.0/8", "::1/128", "169.254.0.0/16", "0.0.0.0/1", "::/0", "8.8.8.0/24", "10.1.2.3/8")
         ),
+        (
+            {"CORS_ALLOWED_ORIGINS": "http://www.merchant.et"},
+            "CORS_ALLOWED_ORIGINS has http://www.merchant.et, which is not",
+        ),
+        ({"CORS_ALLOWED_ORIGINS": "*"}, "CORS_ALLOWED_ORIGINS has *, which is no"),
         ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS allows every host"),
         ({"ALLOWED_HOSTS": "shop.merchant.et,*"}, "ALLOWED_HOSTS allows every host"),
         ({"LOG_FORMAT": "console"}, "LOG_FORMAT is not json"),

@@ -10,7 +10,7 @@ from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLObjectType, 
 from config.schema import LIMITS, schema
 from core.money import Currency
 from orders.flow import OrderStatus
-from orders.serializers import NewOrderOut, OrderIn, OrderOut, QuoteOut
+from orders.serializers import DeliveryOptionOut, NewOrderOut, OrderIn, OrderOut, QuoteOut
 from payments.flow import PaymentStatus
 from payments.serializers import PaymentIn, PaymentOut
 from products.filters import ORDERINGS
@@ -31,6 +31,10 @@ def named(serializer: type) -> set[str]:
     return set(camel(dict.fromkeys(serializer().fields)))
 
 
+def test_an_order_may_say_of_its_payment_what_a_payment_may_be():
+    assert list(OrderOut().fields["payment_status"].choices) == [status.value for status in PaymentStatus]
+
+
 @pytest.mark.parametrize(
     ("name", "serializer", "besides"),
     [
@@ -38,6 +42,7 @@ def named(serializer: type) -> set[str]:
         ("Payment", PaymentOut, set()),
         ("Product", ProductOut, set()),
         ("Category", CategoryOut, set()),
+        ("DeliveryOption", DeliveryOptionOut, set()),
         ("Profile", ProfileOut, set()),
         ("Quote", QuoteOut, set()),
         ("OrderInput", OrderIn, set()),
@@ -71,9 +76,10 @@ def test_what_rest_takes_beside_the_address_is_an_argument():
     }
 
 
-def test_the_queries_are_those_of_the_contract():
+def test_the_queries_are_those_of_the_contract_and_the_ways_of_delivery():
     assert BUILT.query_type is not None
-    assert set(BUILT.query_type.fields) == {"products", "product", "categories", "me", "orders", "order"}
+    of_the_contract = {"products", "product", "categories", "me", "orders", "order"}
+    assert set(BUILT.query_type.fields) == of_the_contract | {"deliveryOptions"}
 
 
 @pytest.mark.parametrize(

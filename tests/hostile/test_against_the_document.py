@@ -24,7 +24,7 @@ from tests.hostile.document_checks import CHECKS
 from tests.hostile.scene import Scene
 
 IS_PROOF: Final = os.environ.get("HYPOTHESIS_PROFILE") == "proof"
-EXAMPLES: Final = int(os.environ.get("NEXUS_PROOF_EXAMPLES" if IS_PROOF else "NEXUS_DOCUMENT_EXAMPLES", "100"))
+EXAMPLES: Final = int(os.environ.get("NEXUS_PROOF_EXAMPLES" if IS_PROOF else "NEXUS_DOCUMENT_EXAMPLES", "30"))
 STEPS: Final = 6
 """Of a chain."""
 asked_often = settings(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import transaction
+from django.test import TestCase, override_settings
 
 from tests.hostile import authorization
 from tests.hostile.authorization import CELLS, QUESTIONS, WITHOUT_IT, YES, Cast, Question
@@ -18,10 +20,13 @@ pytestmark = pytest.mark.django_db
 STRANGERS = ("nobody", "other guest", "former guest", "other", "plain staff", "catalogue", "former staff")
 
 
-@pytest.fixture
-def cast(settings: Any) -> Cast:
-    settings.SURPLUS_POLICY = "person"  # so that there is a surplus which somebody decides about
-    return Cast(Scene())
+@pytest.fixture(scope="module")
+def cast(django_db_setup: None, django_db_blocker: Any) -> Iterator[Cast]:
+    """One for all questions: whatever somebody's question changed is undone before the next asks."""
+    with django_db_blocker.unblock(), override_settings(SURPLUS_POLICY="person"):  # a surplus waits for a decision
+        begun = TestCase._enter_atomics()
+        yield Cast(Scene())
+        TestCase._rollback_atomics(begun)
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)

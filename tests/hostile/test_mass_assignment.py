@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from django.apps import apps
@@ -20,6 +21,7 @@ PLACES = (
     ("variables",), ("variables", "input"), ("variables", "input", "items", 0), ("variables", "input", "delivery"),
     ("variables", "input", "delivery", "address"),
 )  # fmt: skip
+IS_WHOLE = bool(os.environ.get("NEXUS_PROOF_ROUNDS"))
 LURES = ["__proto__", "is_admin", "role", "roles", "_state", "pk", "price", "discount", "paid", "customer_id", "owner"]
 
 
@@ -37,17 +39,17 @@ def names() -> list[str]:
 
 @pytest.mark.parametrize("call", WRITERS, ids=lambda call: call.name)
 def test_no_field_of_any_model_can_be_smuggled_in(sender, call):
-    known = set(call.body(sender.scene))
-    before, accepted = scenes.contents(), {}
-    for name in [name for name in names() if name not in known]:
-        for value in ("1.00", True):
-            answer = sender.send(call, raw=json.dumps({**call.body(sender.scene), name: value}).encode())
-            said = next(iter(judging.refusals_in(answer)), {})
-            errors = [(error["field"], error["code"]) for error in said.get("errors", [])]
-            if judging.code_of(answer) != "unknown_field" or errors != [(name, "unknown_field")]:
-                accepted[name] = (answer.status_code, said)
+    before = scenes.contents()
+    smuggled = sorted(set(names()) - set(call.body(sender.scene)))
+    # Each unknown field is named in the refusal: what is not named was known.
+    for value in ("1.00", True):
+        answer = sender.send(
+            call, raw=json.dumps({**call.body(sender.scene), **dict.fromkeys(smuggled, value)}).encode()
+        )
+        said = next(iter(judging.refusals_in(answer)), {})
+        assert judging.code_of(answer) == "unknown_field"
+        assert sorted(error["field"] for error in said["errors"] if error["code"] == "unknown_field") == smuggled
 
-    assert accepted == {}
     assert scenes.changed(before, scenes.contents()) == set()
 
 
@@ -55,45 +57,44 @@ def test_no_field_of_any_model_can_be_smuggled_in(sender, call):
 @pytest.mark.parametrize("place", [("delivery",), ("delivery", "address")], ids=".".join)
 def test_no_field_of_a_delivery_can_be_smuggled_in(sender, path, place):
     call = next(call for call in CALLS if call.template == path and call.method == "POST")
-    before, accepted = scenes.contents(), {}
-    for name in names():
-        body = routes.delivered_order_body()
-        inner = body
-        for step in place:
-            inner = inner[step]
-        if name in {*inner, "address_id"}:
-            continue
-        inner[name] = "1.00"
-        answer = sender.send(call, raw=json.dumps(body).encode())
-        errors = [error["field"] for error in answer.json().get("errors", [])]
-        if judging.code_of(answer) != "unknown_field" or errors != [".".join((*place, name))]:
-            accepted[name] = (answer.status_code, errors)
+    before = scenes.contents()
+    body = routes.delivered_order_body()
+    inner = body
+    for step in place:
+        inner = inner[step]
+    smuggled = sorted(set(names()) - {*inner, "address_id"})
+    inner.update(dict.fromkeys(smuggled, "1.00"))
 
-    assert accepted == {}
+    answer = sender.send(call, raw=json.dumps(body).encode())
+
+    assert judging.code_of(answer) == "unknown_field"
+    assert sorted(error["field"] for error in answer.json()["errors"]) == [
+        ".".join((*place, name)) for name in smuggled
+    ]
     assert scenes.changed(before, scenes.contents()) == set()
 
 
 @pytest.mark.parametrize("path", ["api/v1/orders/", "api/v1/orders/quote/"])
 def test_no_field_of_a_line_can_be_smuggled_in(sender, path):
     call = next(call for call in CALLS if call.template == path and call.method == "POST")
-    before, accepted = scenes.contents(), {}
-    for name in [name for name in names() if name not in {"sku", "quantity"}]:
-        body = routes.order_body()
-        body["items"][0][name] = "1.00"
-        answer = sender.send(call, raw=json.dumps(body).encode())
-        errors = [error["field"] for error in answer.json().get("errors", [])]
-        if judging.code_of(answer) != "unknown_field" or errors != [f"items.0.{name}"]:
-            accepted[name] = (answer.status_code, errors)
+    before = scenes.contents()
+    smuggled = sorted(set(names()) - {"sku", "quantity"})
+    body = routes.order_body()
+    body["items"][0].update(dict.fromkeys(smuggled, "1.00"))
 
-    assert accepted == {}
+    answer = sender.send(call, raw=json.dumps(body).encode())
+
+    assert judging.code_of(answer) == "unknown_field"
+    assert sorted(error["field"] for error in answer.json()["errors"]) == [f"items.0.{name}" for name in smuggled]
     assert scenes.changed(before, scenes.contents()) == set()
 
 
 def test_no_field_of_an_input_can_be_smuggled_in_through_graphql(sender):
     call = next(call for call in CALLS if call.template == "graphql/")
     before, accepted = scenes.contents(), {}
-    for name in sorted({*names(), *camel(dict.fromkeys(names()))}):
-        for place in PLACES:
+    for number, name in enumerate(sorted({*names(), *camel(dict.fromkeys(names()))})):
+        # A place in turn for each name: all places are read by the same schema. Each name at each in `make proof`.
+        for place in PLACES if IS_WHOLE else [PLACES[number % len(PLACES)]]:
             body = call.body(sender.scene)
             inner = body
             for step in place:

@@ -300,3 +300,39 @@ def test_the_answer_may_not_be_kept_on_the_way(graphql, order):
     said = graphql.send(json.dumps({"query": "{ __typename }"}).encode())
 
     assert said.headers["Cache-Control"] == "no-store"
+
+
+OPTIONS = (
+    "query ($first: Int, $region: String, $currency: Currency) "
+    "{ deliveryOptions(first: $first, region: $region, currency: $currency) { edges { node "
+    f"{{ code kind name {{ en am }} price currency freeFrom regions }} }} {PAGE} }} }}"
+)
+
+
+@pytest.mark.parametrize(
+    ("variables", "query"),
+    [
+        ({}, ""),
+        ({"region": "addis_ababa"}, "?region=addis_ababa"),
+        ({"region": "somali"}, "?region=somali"),
+        ({"currency": "USD"}, "?currency=USD"),
+        ({"first": 1}, "?page_size=1"),
+    ],
+)
+def test_delivery_options_are_the_same_through_both_doors(graphql, api, variables, query):
+    factories.delivery_option(code="courier", price="150.00")
+    factories.delivery_option(code="pickup", kind="pickup", price="0.00", regions=[])
+    factories.delivery_option(code="gone", price="1.00", is_active=False)
+
+    found = graphql.data(OPTIONS, variables)
+
+    rest = api.get(f"/delivery-options/{query}").json()
+    assert [snake(edge["node"]) for edge in found["edges"]] == rest["results"]
+    assert found["pageInfo"]["hasNextPage"] == (rest["next"] is not None)
+
+
+def test_a_region_that_is_none_is_refused_as_rest_refuses_it(graphql, api):
+    refusal = graphql.refusal(OPTIONS, {"region": "atlantis"})
+
+    rest = api.get("/delivery-options/?region=atlantis").json()
+    assert (refusal["errors"], refusal["code"]) == (rest["errors"], rest["code"])

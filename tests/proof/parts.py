@@ -287,7 +287,11 @@ def everything() -> list[Part]:
             each=True,
             times=EXAMPLES,
         ),
-        Repeated(name="the corpus, whole, at every route", paths=["tests/hostile/test_every_route.py"], env=repeated),
+        Repeated(
+            name="the corpus, whole, at every route",
+            paths=[f"tests/hostile/test_{name}.py" for name in ("every_route", "logs", "mass_assignment")],
+            env=repeated,
+        ),
         Repeated(
             name="requests made of the API's document",
             paths=["tests/hostile/test_against_the_document.py"],

@@ -63,6 +63,28 @@ def test_every_copy_says_the_same_under_the_same_id_and_is_signed_anew(system):
         Webhook(endpoints.secret_of(endpoint())).verify(post.body, post.headers)
 
 
+def test_while_the_key_of_all_secrets_is_changed_both_sign_and_afterwards_the_new_one_alone(system, settings):
+    message = hooks.paid(system)
+    old = endpoints.secret_of(endpoint())
+    settings.OUTBOUND_SIGNING_KEY_PREVIOUS = settings.OUTBOUND_SIGNING_KEY
+    settings.OUTBOUND_SIGNING_KEY = "another-signing-key-0123456789-0123456789"
+    new = endpoints.secret_of(endpoint())
+    assert old != new
+
+    hooks.deliver(message)
+
+    for secret in (old, new):
+        Webhook(secret).verify(system.posts[0].body, system.posts[0].headers)
+
+    settings.OUTBOUND_SIGNING_KEY_PREVIOUS = ""
+    messages.resend(message_id=message.pk, actor="staff:1")
+    hooks.deliver(message)
+
+    Webhook(new).verify(system.posts[1].body, system.posts[1].headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(old).verify(system.posts[1].body, system.posts[1].headers)
+
+
 def test_while_a_secret_is_changed_both_sign_and_afterwards_the_new_one_alone(system):
     message = hooks.paid(system)
     old = endpoints.secret_of(endpoint())

@@ -356,3 +356,44 @@ def test_the_process_says_that_it_lives(live):
     from core import health
 
     eventually(lambda: health.ages()["live"] is not None, what="its pulse")
+
+
+SHOP = "https://www.merchant.et"
+
+
+def test_a_page_of_a_known_site_may_watch_and_no_other(watch, gateway, settings):
+    settings.CORS_ALLOWED_ORIGINS = [SHOP]
+    order = factories.order()
+
+    welcome, stranger = watch(order, origin=SHOP), watch(order, origin="https://evil.example")
+
+    assert welcome.response.headers["Access-Control-Allow-Origin"] == SHOP
+    assert "Access-Control-Allow-Origin" not in stranger.response.headers
+    assert welcome.response.headers["Vary"] == stranger.response.headers["Vary"] == "origin"
+
+
+def test_it_may_read_a_refusal_too(watch, settings):
+    settings.CORS_ALLOWED_ORIGINS = [SHOP]
+
+    refused = watch(factories.order(), path="/api/v1/orders/K7M2-9QXD/stream/", origin=SHOP)
+
+    assert refused.status in {401, 404}
+    assert refused.response.headers["Access-Control-Allow-Origin"] == SHOP
+
+
+@pytest.mark.parametrize(("origin", "is_welcome"), [(SHOP, True), ("https://evil.example", False)])
+def test_a_browser_that_asks_before_it_shows_a_token_is_answered(live, settings, origin, is_welcome):
+    settings.CORS_ALLOWED_ORIGINS = [SHOP]
+    connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=60)
+    connection.request(
+        "OPTIONS",
+        f"/api/v1/orders/{factories.order().number}/stream/",
+        headers={"Origin": origin, "Access-Control-Request-Method": "GET"},
+    )
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+
+    assert answer.status == 200
+    assert ("x-order-token" in answer.headers.get("Access-Control-Allow-Headers", "")) == is_welcome
+    assert (answer.headers.get("Access-Control-Allow-Origin") == origin) == is_welcome
