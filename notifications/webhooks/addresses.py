@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from core import punctual
 from core.errors import DomainError
 from core.transactions import assert_none_open
 
@@ -94,7 +94,7 @@ def looked_up(*, target: Target, seconds: float, resolve: Resolve = socket.getad
     :raises UrlRefused: where the name has no address, or one of its addresses is not for us.
     """
     assert_none_open()
-    found = _within(seconds, lambda: resolve(target.host, target.port, type=socket.SOCK_STREAM))
+    found = punctual.addresses(look=lambda: resolve(target.host, target.port, type=socket.SOCK_STREAM), seconds=seconds)
     if not found:
         raise UrlRefused(f"{target.host} has no address.")
     # One address that is not for us is enough: nobody means to have both.
@@ -131,14 +131,3 @@ def _inner(address: Address) -> Address:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     teredo = address.teredo[1] if address.teredo else None
     return address.ipv4_mapped or address.sixtofour or teredo or address
-
-
-def _within(seconds: float, look: Callable[[], list[Any]]) -> list[Any]:
-    """A look into the DNS has no time-out of its own. One that nobody waits for any more ends by itself."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix="resolve")
-    try:
-        return list(pool.submit(look).result(timeout=seconds))
-    except (OSError, UnicodeError):  # TimeoutError is one
-        return []
-    finally:
-        pool.shutdown(wait=False)

@@ -1,27 +1,26 @@
 """One POST to a stranger: to a checked address, within one deadline, with a bounded answer. It follows nothing.
 
-The standard library's client, and no more: a richer one would honour proxies, follow redirects, keep cookies and unpack
-bombs unless each of that is switched off, and would resolve the name a second time.
+By `core.punctual`, which would not resolve the name a second time either.
 """
 
 from __future__ import annotations
 
 import http.client
-import io
 import socket
 import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import certifi
 from django.conf import settings
 
+from core import punctual
 from core.transactions import assert_none_open
 from notifications.failures import Undelivered, Verdict, describe
 from notifications.webhooks import addresses
-from notifications.webhooks.addresses import Resolve, Target, UrlRefused
+from notifications.webhooks.addresses import Resolve, UrlRefused
 
 LONGEST_ANSWER: Final = 16 * 1024
 """Bytes that are read of an answer at most; its status is all that counts."""
@@ -62,10 +61,11 @@ class Stranger:
         ends = time.monotonic() + settings.OUTBOUND_DEADLINE_SECONDS
         try:
             target = addresses.parse(url)
-            found = addresses.looked_up(target=target, seconds=_left(ends), resolve=self._resolve)
+            found = addresses.looked_up(target=target, seconds=punctual.left(ends), resolve=self._resolve)
         except UrlRefused as refusal:
             raise Undelivered(f"not sent: {refusal.detail}", verdict=Verdict.CONFIGURATION) from None
-        connection = _Connection(target, found, ends=ends, tls=self._tls() if target.is_tls else None)
+        tls = self._tls() if target.is_tls else None
+        connection = punctual.Connection(host=target.host, port=target.port, found=found, ends=ends, tls=tls)
         try:
             connection.request("POST", target.path, body=body, headers=_BESIDES | dict(headers))
             return _read(connection.getresponse(), ends=ends)
@@ -85,81 +85,6 @@ _BESIDES: Final = {
     "Accept-Encoding": "identity",
     "Connection": "close",
 }
-
-
-class _Connection(http.client.HTTPConnection):
-    """To one of the addresses that were looked at, and to no other; each of its waits ends at one moment."""
-
-    def __init__(self, target: Target, found: list[Any], *, ends: float, tls: ssl.SSLContext | None) -> None:
-        super().__init__(target.host, target.port)
-        # Decides whether `Host` names the port.
-        self.default_port = 443 if target.is_tls else 80
-        self._found, self._ends, self._tls = found, ends, tls
-        self.is_connected = False
-
-    def connect(self) -> None:
-        failure: OSError = OSError("there is no address")
-        for family, kind, protocol, _, address in self._found:
-            sock = socket.socket(family, kind, protocol)
-            try:
-                sock.settimeout(_left(self._ends))
-                sock.connect(address)
-                self.sock = self._encrypted(sock)
-            except OSError as error:
-                sock.close()
-                failure = error
-            except BaseException:
-                sock.close()
-                raise
-            else:
-                self.is_connected = True
-                return
-        raise failure
-
-    def _encrypted(self, sock: socket.socket) -> socket.socket:
-        if self._tls is None:
-            return sock
-        sock.settimeout(_left(self._ends))
-        return self._tls.wrap_socket(sock, server_hostname=self.host)
-
-    def send(self, data: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        self.sock.settimeout(_left(self._ends))  # for all of it
-        super().send(data)
-
-    def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:  # type: ignore[override]
-        response = http.client.HTTPResponse(sock, *args, **kwargs)
-        response.fp.close()
-        response.fp = io.BufferedReader(_Punctual(sock, ends=self._ends))
-        return response
-
-
-class _Punctual(io.RawIOBase):
-    """The receiving half of a socket. A time-out of its own would begin anew with every byte that drips in."""
-
-    def __init__(self, sock: socket.socket, *, ends: float) -> None:
-        self._sock, self._ends = sock, ends
-        self._raw = sock.makefile("rb", buffering=0)  # keeps the socket open when its connection is closed
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(_left(self._ends))
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-def _left(ends: float) -> float:
-    """:raises TimeoutError: where no time is left."""
-    left = ends - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("the time for one attempt is up")
-    return left
 
 
 def _read(response: http.client.HTTPResponse, *, ends: float) -> Answer:
