@@ -92,6 +92,16 @@ def _address_problems(settings: Mapping[str, Any]) -> list[str]:
         for origin in settings["CORS_ALLOWED_ORIGINS"]
         if origin.startswith("http://")
     ]
+    problems += [
+        f"SIGN_IN_PROVIDERS has {provider.code}, whose issuer is not https or is this machine"
+        for provider in settings["SIGN_IN_PROVIDERS"].values()
+        if urlsplit(provider.issuer).scheme != "https" or _is_local(urlsplit(provider.issuer).hostname)
+    ]
+    problems += [
+        f"SIGN_IN_RETURN_URLS has {url}, which is not https"
+        for url in settings["SIGN_IN_RETURN_URLS"]
+        if settings["SIGN_IN_PROVIDERS"] and urlsplit(url).scheme != "https"
+    ]
     if "*" in settings["ALLOWED_HOSTS"]:
         problems.append("ALLOWED_HOSTS allows every host")
     return problems

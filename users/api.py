@@ -37,12 +37,12 @@ from users.serializers import (
 )
 
 
-def _read(serializer: Any) -> dict[str, Any]:
+def read(serializer: Any) -> dict[str, Any]:
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)
 
 
-class _Personal(APIView):
+class Personal(APIView):
     """Answers about one person, which nobody on the way may keep."""
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
@@ -51,7 +51,7 @@ class _Personal(APIView):
         return response
 
 
-class Register(_Personal):
+class Register(Personal):
     limits = "register"
     authentication_classes = []
     permission_classes = [Anyone]
@@ -59,11 +59,11 @@ class Register(_Personal):
     @extend_schema(request=RegistrationIn, responses={201: ProfileOut}, summary="Open an account")
     @refuses(registration.EmailTaken, passwords.WeakPassword)
     def post(self, request: Request) -> Response:
-        user = registration.register(**_read(RegistrationIn(data=request.data)))
+        user = registration.register(**read(RegistrationIn(data=request.data)))
         return Response(ProfileOut(user).data, status=HTTPStatus.CREATED)
 
 
-class Token(_Personal):
+class Token(Personal):
     limits = "sign_in"
     authentication_classes = []
     permission_classes = [Anyone]
@@ -76,10 +76,10 @@ class Token(_Personal):
     @extend_schema(request=CredentialsIn, responses={200: TokensOut}, summary="Sign in")
     @refuses(sessions.InvalidCredentials)
     def post(self, request: Request) -> Response:
-        return Response(TokensOut(sessions.sign_in(**_read(CredentialsIn(data=request.data)), at=now())).data)
+        return Response(TokensOut(sessions.sign_in(**read(CredentialsIn(data=request.data)), at=now())).data)
 
 
-class TokenRefresh(_Personal):
+class TokenRefresh(Personal):
     limits = "session"
     authentication_classes = []
     permission_classes = [Anyone]
@@ -87,11 +87,11 @@ class TokenRefresh(_Personal):
     @extend_schema(request=RefreshIn, responses={200: TokensOut}, summary="Change a refresh token for a new pair")
     @refuses(sessions.InvalidRefreshToken)
     def post(self, request: Request) -> Response:
-        given = _read(RefreshIn(data=request.data))
+        given = read(RefreshIn(data=request.data))
         return Response(TokensOut(sessions.refresh(token=given["refresh"])).data)
 
 
-class TokenRevoke(_Personal):
+class TokenRevoke(Personal):
     limits = "session"
     authentication_classes = []
     permission_classes = [Anyone]
@@ -99,11 +99,11 @@ class TokenRevoke(_Personal):
     @extend_schema(request=RefreshIn, responses={204: None}, summary="Sign out: end a refresh token")
     @refuses(sessions.InvalidRefreshToken)
     def post(self, request: Request) -> Response:
-        sessions.revoke(token=_read(RefreshIn(data=request.data))["refresh"])
+        sessions.revoke(token=read(RefreshIn(data=request.data))["refresh"])
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
-class PasswordChange(_Personal):
+class PasswordChange(Personal):
     limits = "account"
     permission_classes = [IsAuthenticated]
 
@@ -114,14 +114,14 @@ class PasswordChange(_Personal):
     )
     @refuses(passwords.WrongPassword, passwords.WeakPassword, TriedTooOften)
     def post(self, request: Request) -> Response:
-        given = _read(PasswordChangeIn(data=request.data))
+        given = read(PasswordChangeIn(data=request.data))
         tokens = passwords.change(
             user=cast("User", request.user), current=given["current_password"], new=given["new_password"], at=now()
         )
         return Response(TokensOut(tokens).data)
 
 
-class PasswordReset(_Personal):
+class PasswordReset(Personal):
     limits = "session"
     authentication_classes = []
     permission_classes = [Anyone]
@@ -133,13 +133,13 @@ class PasswordReset(_Personal):
     )
     @refuses(TriedTooOften)
     def post(self, request: Request) -> Response:
-        given = _read(PasswordResetIn(data=request.data))
+        given = read(PasswordResetIn(data=request.data))
         recovery.ask(email=given["email"], network=client_address.of(request))
         minutes = int(settings.PASSWORD_RESET_VALID.total_seconds()) // 60
         return Response({"link_valid_minutes": minutes}, status=HTTPStatus.ACCEPTED)
 
 
-class PasswordResetConfirm(_Personal):
+class PasswordResetConfirm(Personal):
     limits = "session"
     authentication_classes = []
     permission_classes = [Anyone]
@@ -149,11 +149,11 @@ class PasswordResetConfirm(_Personal):
     )
     @refuses(recovery.InvalidResetToken, passwords.WeakPassword)
     def post(self, request: Request) -> Response:
-        recovery.confirm(**_read(PasswordResetConfirmIn(data=request.data)), at=now())
+        recovery.confirm(**read(PasswordResetConfirmIn(data=request.data)), at=now())
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
-class Me(_Personal):
+class Me(Personal):
     limits = "account"
     permission_classes = [IsAuthenticated]
 
@@ -163,7 +163,7 @@ class Me(_Personal):
 
     @extend_schema(request=ProfileChangesIn, responses={200: ProfileOut}, summary="Change one's own profile")
     def patch(self, request: Request) -> Response:
-        changes = _read(ProfileChangesIn(data=request.data))
+        changes = read(ProfileChangesIn(data=request.data))
         return Response(ProfileOut(profile.change(user=cast("User", request.user), changes=changes)).data)
 
 
@@ -171,7 +171,7 @@ def _address(address: Address, request: Request) -> dict[str, Any]:
     return dict(AddressOut(address, context={"language": cast("User", request.user).language}).data)
 
 
-class Addresses(_Personal):
+class Addresses(Personal):
     limits = "account"
     permission_classes = [IsAuthenticated]
 
@@ -184,11 +184,11 @@ class Addresses(_Personal):
     @extend_schema(request=AddressIn, responses={201: AddressOut}, summary="Write down an address")
     @refuses(address_book.TooManyAddresses)
     def post(self, request: Request) -> Response:
-        address = address_book.add(user=cast("User", request.user), **_read(AddressIn(data=request.data)))
+        address = address_book.add(user=cast("User", request.user), **read(AddressIn(data=request.data)))
         return Response(_address(address, request), status=HTTPStatus.CREATED)
 
 
-class AddressDetail(_Personal):
+class AddressDetail(Personal):
     limits = "account"
     permission_classes = [IsAuthenticated]
 
@@ -200,7 +200,7 @@ class AddressDetail(_Personal):
     @extend_schema(request=AddressIn(partial=True), responses={200: AddressOut}, summary="Change an address")
     @refuses(address_book.AddressNotFound, address_book.DefaultAddressNeeded)
     def patch(self, request: Request, address_id: UUID) -> Response:
-        changes = _read(AddressIn(data=request.data, partial=True))
+        changes = read(AddressIn(data=request.data, partial=True))
         address = address_book.change(user=cast("User", request.user), address_id=address_id, changes=changes)
         return Response(_address(address, request))
 

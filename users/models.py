@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
@@ -11,6 +11,9 @@ from django.db import models
 from django.db.models.functions import Lower, Now
 
 from users import regions
+
+LONGEST_SUBJECT: Final = 255
+"""Characters that a provider calls somebody by, at most (OpenID Connect Core, 2)."""
 
 
 class UserManager(BaseUserManager["User"]):
@@ -110,3 +113,41 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.digest[:8]} {self.at:%Y-%m-%d %H:%M}"
+
+
+class Identity(models.Model):
+    """An account of elsewhere by which somebody signs in: `subject` is what `issuer` calls them, and it never changes.
+
+    `email` is the address that the provider had seen to be theirs when the two were joined; it may be none.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=LONGEST_SUBJECT)
+    email = models.EmailField(max_length=254, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    used_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        verbose_name_plural = "identities"
+        constraints = [
+            models.UniqueConstraint(fields=["issuer", "subject"], name="identity_is_one_persons"),
+            models.UniqueConstraint(fields=["user", "issuer"], name="identity_once_per_issuer"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.issuer} {self.pk}"
+
+
+class UsedState(models.Model):
+    """The number of a sign-in by way of a provider that came back. Kept until none of that age could be good."""
+
+    number = models.UUIDField(primary_key=True, editable=False)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["at"], name="used_state_oldest")]
+
+    def __str__(self) -> str:
+        return str(self.number)

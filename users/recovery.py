@@ -19,7 +19,7 @@ from django.utils.crypto import salted_hmac
 from core import outbox
 from core.errors import DomainError
 from core.transactions import durable
-from users import limits, passwords
+from users import identities, limits, passwords
 from users.limits import Limit
 from users.models import User, normalise_email
 
@@ -57,7 +57,8 @@ def ask(*, email: str, network: str) -> None:
 
 
 def confirm(*, token: str, password: str, at: datetime) -> None:
-    """Set a new password by the token of a link. Every session and every other link of the account end with it.
+    """Set a new password by the token of a link. Every session and every other link of the account end with it, and so
+    does every way in by a provider that does not vouch for the account's address.
 
     Nobody is signed in by it: whoever has the mail shows that they know the new password too.
 
@@ -72,6 +73,7 @@ def confirm(*, token: str, password: str, at: datetime) -> None:
         if (locked.password, locked.email, locked.is_active) != (user.password, user.email, True):
             raise InvalidResetToken  # used up in between
         passwords.replace(user=locked, hashed=hashed)
+        identities.keep_only_the_address_owners(user=locked)
     log.info("user.password_changed", user_id=user.pk, how="by a link")
 
 

@@ -56,7 +56,7 @@ _CATALOGUE: Final = (
 _WEBHOOKS: Final = (
     "notifications.manage_webhooks", "notifications.view_webhookendpoint", "notifications.view_webhookmessage",
 )  # fmt: skip
-_ACCOUNTS: Final = ("users.view_user", "users.add_user", "users.change_user", "auth.view_group")
+_ACCOUNTS: Final = ("users.view_user", "users.add_user", "users.change_user", "users.view_identity", "auth.view_group")
 
 PERMISSIONS: Final[Mapping[Role, tuple[str, ...]]] = {
     Role.SUPPORT: _SUPPORT,

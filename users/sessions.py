@@ -63,10 +63,11 @@ def sign_in(*, email: str, password: str, at: datetime) -> Tokens:
     return tokens
 
 
-def start(*, user: User, at: datetime) -> Tokens:
-    """A pair of tokens for somebody who has given the account's password at `at`."""
+def start(*, user: User, at: datetime | None) -> Tokens:
+    """A pair of tokens for somebody who has given the account's password at `at`; None where nobody knows when."""
     refresh = RefreshToken.for_user(user)
-    refresh[SIGNED_IN_AT] = int(at.timestamp())
+    if at is not None:
+        refresh[SIGNED_IN_AT] = int(at.timestamp())
     return Tokens(access=str(refresh.access_token), refresh=str(refresh))
 
 

@@ -211,6 +211,11 @@ PASSWORD_RESET_VALID = env.minutes("PASSWORD_RESET_MINUTES", "30")
 RESETS_PER_ADDRESS = env.number("RESETS_PER_ADDRESS", 5, least=1)
 RESETS_PER_NETWORK = env.number("RESETS_PER_NETWORK", 60, least=1)
 PASSWORD_TRIES_PER_HOUR = env.number("PASSWORD_TRIES_PER_HOUR", 10, least=1)
+SIGN_IN_PROVIDERS = env.providers("SIGN_IN_PROVIDERS", "")
+"""Code → provider, by whom people may sign in; none unless it says so."""
+SIGN_IN_RETURN_URLS = env.words("SIGN_IN_RETURN_URLS", f"{PUBLIC_BASE_URL}/account/sign-in/")
+SIGN_IN_STAFF = env.choice("SIGN_IN_STAFF", "false", among=("true", "false")) == "true"
+SIGN_IN_DEADLINE_SECONDS = env.number("SIGN_IN_DEADLINE_SECONDS", 10, least=1)
 ORDER_TOKEN_KEY = env.text("ORDER_TOKEN_KEY")
 ORDER_TOKEN_DAYS = env.number("ORDER_TOKEN_DAYS", 90, least=1)
 

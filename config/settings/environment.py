@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
 _LIMIT = re.compile(r"(?P<limit>[a-z_]+):(?P<by>[a-z_]+)=(?P<requests>[1-9]\d{0,6})/(?P<period>[smhd])", re.ASCII)
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[1-9]\d{0,4})?", re.ASCII)
+_PROVIDER = {"code", "label", "issuer", "client_id", "client_secret"}
+_CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+_VISIBLE = re.compile(r"[!-~]+", re.ASCII)
+LONGEST_CODE, LONGEST_ISSUER = 30, 255
 _PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -24,6 +30,32 @@ class Rate:
     by: str
     requests: int
     seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """Whom people may sign in by, and as whom it knows us. `code` stands in addresses, `label` on a button."""
+
+    code: str
+    label: str
+    issuer: str
+    client_id: str
+    client_secret: str
+
+    def is_sound(self) -> bool:
+        """Https, but for this machine's own; nothing that could not be sent."""
+        parts = urlsplit(self.issuer)
+        is_here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        return bool(
+            _CODE.fullmatch(self.code)
+            and len(self.code) <= LONGEST_CODE
+            and self.label.strip()
+            and all(_VISIBLE.fullmatch(each) for each in (self.issuer, self.client_id, self.client_secret or "-"))
+            and parts.hostname
+            and (parts.scheme == "https" or (parts.scheme == "http" and is_here))
+            and not (parts.query or parts.fragment or "@" in parts.netloc)
+            and len(self.issuer) <= LONGEST_ISSUER
+        )
 
 
 class Environment:
@@ -120,6 +152,21 @@ class Environment:
             found[written["limit"]] = (*found.get(written["limit"], ()), rate)
         return found
 
+    def providers(self, name: str, default: str) -> dict[str, Provider]:
+        """Providers by their code, written as a JSON list of objects (`code`, `label`, `issuer`, `client_id`,
+        `client_secret`, of which the last may be left out).
+        """
+        try:
+            given = json.loads(self.text(name, default) or "[]")
+            found = [provider for each in given if (provider := _provider(each)) is not None]
+        except (ValueError, TypeError):
+            given, found = None, []
+        by_code = {each.code: each for each in found}
+        if given is None or not len(given) == len(by_code) == len({each.issuer for each in found}):
+            self.problems.append(f"{name} is not a list of providers, each with its own code and issuer (.env.example)")
+            return {}
+        return by_code
+
     def flag(self, name: str, *, default: bool) -> bool:
         raw = self.text(name, "true" if default else "false").lower()
         if raw not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
@@ -158,3 +205,12 @@ class Environment:
         if self.problems:
             listed = "\n".join(f"  - {problem}" for problem in dict.fromkeys(self.problems))
             raise ImproperlyConfigured(f"this process cannot start; put right in its environment:\n{listed}")
+
+
+def _provider(given: object) -> Provider | None:
+    """None where it is none."""
+    fields = {"client_secret": "", **given} if isinstance(given, dict) else {}
+    if set(fields) != _PROVIDER or not all(isinstance(value, str) for value in fields.values()):
+        return None
+    provider = Provider(**fields)
+    return provider if provider.is_sound() else None

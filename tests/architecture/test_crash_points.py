@@ -28,6 +28,7 @@ OUTSIDE = {
     "gateway": methods_of("payments/gateway.py", "PaymentGateway"),
     "channel": methods_of("notifications/channels.py", "Channel"),
     "receiver": methods_of("notifications/webhooks/post.py", "Receiver"),
+    "idp": methods_of("users/openid/provider.py", "IdentityProvider") - {"issuer"},
     # Whether the broker is there is asked for the pulse alone.
     "publisher": methods_of("core/relay.py", "Publisher") - {"check"},
 }
@@ -130,6 +131,8 @@ def test_the_calls_that_are_looked_at_are_there():
         "gateway.verify",
         "gateway.cancel",
         "channel.send",
+        "idp.authorization_url",
+        "idp.redeem",
         "receiver.post",
         "self.publisher.publish",
     }

@@ -16,7 +16,9 @@ from tests.architecture.source_tree import APPS, ROOT, Module, kept_files, modul
 
 USE_CASES = {
     "core": {"outbox", "idempotency", "pruning"},
-    "users": {"registration", "sessions", "profile", "passwords", "recovery", "limits", "address_book", "abuse"},
+    "users": {
+        "registration", "sessions", "profile", "passwords", "recovery", "limits", "address_book", "identities", "abuse",
+    },
     "products": {"stock"},
     "orders": {"placement", "delivery", "lifecycle", "access", "tickets"},
     "payments": {

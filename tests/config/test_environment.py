@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.settings.environment import Environment
+from config.settings.environment import Environment, Provider
 
 NAME = "NEXUS_TEST_VARIABLE"
 
@@ -148,3 +149,46 @@ def test_no_problem_repeats_the_value(env, monkeypatch):
 
     assert len(env.problems) == 6
     assert "hunter2" not in str(env.problems)
+
+
+GOOGLE = {
+    "code": "google", "label": "Google", "issuer": "https://accounts.google.com", "client_id": "c",
+    "client_secret": "s",
+}  # fmt: skip
+
+
+def test_providers_are_read_by_their_code(env, monkeypatch):
+    here = {"code": "dev-1", "label": "Here", "issuer": "http://127.0.0.1:9/a", "client_id": "c"}
+    monkeypatch.setenv(NAME, json.dumps([GOOGLE, here]))
+
+    found = env.providers(NAME, "")
+
+    assert list(found) == ["google", "dev-1"]
+    assert found["google"] == Provider(**GOOGLE)
+    assert found["dev-1"].client_secret == ""
+    assert env.problems == []
+
+
+def test_nobody_is_a_list_of_providers_too(env):
+    assert env.providers(NAME, "") == {}
+    assert env.problems == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "google", "{}x", "7", "null", '{"code": "google"}', "[7]", "[[]]", [{}], [GOOGLE, GOOGLE],
+        [GOOGLE, GOOGLE | {"code": "again"}], [GOOGLE | {"more": "x"}], [GOOGLE | {"label": " "}],
+        [GOOGLE | {"code": "Google"}], [GOOGLE | {"code": "a/b"}], [GOOGLE | {"code": "x" * 31}],
+        [GOOGLE | {"issuer": "accounts.google.com"}], [GOOGLE | {"issuer": "http://accounts.google.com"}],
+        [GOOGLE | {"issuer": "https://accounts.google.com/?a=b"}], [GOOGLE | {"issuer": "https://a:b@google.com"}],
+        [GOOGLE | {"issuer": "https:///x"}], [GOOGLE | {"issuer": "http://[::1"}], [GOOGLE | {"client_id": ""}],
+        [GOOGLE | {"client_secret": "geheim\u00e4"}], [GOOGLE | {"client_id": 7}],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_no_list_of_providers_is_named_without_a_secret(env, monkeypatch, value):
+    monkeypatch.setenv(NAME, value if isinstance(value, str) else json.dumps(value))
+
+    assert env.providers(NAME, "") == {}
+    assert env.problems == [f"{NAME} is not a list of providers, each with its own code and issuer (.env.example)"]

@@ -144,6 +144,21 @@ def test_each_variable_is_missed_by_itself(start, name):
             "CORS_ALLOWED_ORIGINS has http://www.merchant.et, which is not",
         ),
         ({"CORS_ALLOWED_ORIGINS": "*"}, "CORS_ALLOWED_ORIGINS has *, which is no"),
+        *(
+            (
+                {"SIGN_IN_PROVIDERS": f'[{{"code": "x", "label": "X", "issuer": "{issuer}", "client_id": "c"}}]'},
+                "SIGN_IN_PROVIDERS has x, whose issuer is not https or is this machine",
+            )
+            for issuer in ("http://127.0.0.1:9", "https://localhost")
+        ),
+        (
+            {
+                "SIGN_IN_PROVIDERS": '[{"code": "x", "label": "X", "issuer": "https://i.example", "client_id": "c"}]',
+                "SIGN_IN_RETURN_URLS": "http://shop.merchant.et/back",
+            },
+            "SIGN_IN_RETURN_URLS has http://shop.merchant.et/back, which is not https",
+        ),
+        ({"SIGN_IN_PROVIDERS": "google"}, "SIGN_IN_PROVIDERS is not a list of providers"),
         ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS allows every host"),
         ({"ALLOWED_HOSTS": "shop.merchant.et,*"}, "ALLOWED_HOSTS allows every host"),
         ({"LOG_FORMAT": "console"}, "LOG_FORMAT is not json"),

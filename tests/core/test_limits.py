@@ -332,6 +332,8 @@ def _view(call):
         "<uuid:payment_id>": str(uuid.uuid4()),
         "<uuid:refund_id>": str(uuid.uuid4()),
         "<uuid:address_id>": str(uuid.uuid4()),
+        "<uuid:identity_id>": str(uuid.uuid4()),
+        "<slug:provider>": "x",
         "<uuid:endpoint_id>": str(uuid.uuid4()),
         "<uuid:message_id>": str(uuid.uuid4()),
         "<int:discrepancy_id>": "1",

@@ -24,6 +24,7 @@ from psycopg2 import sql
 
 from sandbox.server import Running
 from stack import ports
+from tests import openid_provider
 from tests.crash import broker, child
 from tests.crash.broker import Fate
 from tests.crash.place import Life, Place, Role
@@ -120,6 +121,7 @@ class Bench:
                 control_url=self._sandbox.control.url,
                 mail_port=self._mail.port,
                 other_system=self._other.url,
+                provider=stack.enter_context(openid_provider.running()).url,
             )
             self._server = psycopg2.connect(os.environ["DATABASE_URL"])
             self._server.autocommit = True

@@ -15,7 +15,7 @@ from django.utils.timezone import now
 from notifications.models import Notification, WebhookMessage
 from payments import closing, matching, nightly, providers
 from payments.models import Payment, StatementLine
-from tests.crash.play import LEAD, PASSWORD, STAFF, Play, token_of
+from tests.crash.play import LEAD, OPENED, PASSWORD, STAFF, GaveUp, Play, token_of
 from tests.payments import files
 from users import recovery
 from users.models import User
@@ -85,6 +85,45 @@ def forgotten(play: Play) -> None:
     play.works()
     play.later("a day", 1500)
     play.sweeps()
+
+
+def from_elsewhere(play: Play) -> None:
+    """Somebody comes by a provider, twice; and one with a password links the provider, and unlinks it."""
+    who, other = (f"{name}{play.rng.randrange(1000)}" for name in ("almaz", "kebede"))
+    play.once("first", lambda: _arrive(play, who))
+    play.works()
+    play.once("again", lambda: _arrive(play, who))
+    play.post("register", "/auth/register/", {"email": f"{other}@gmail.com", "password": PASSWORD})
+    play.once("link", lambda: _link(play, other))
+    play.once("by it", lambda: _arrive(play, other))
+    play.once("unlink", lambda: _unlink(play, other))
+    play.works()
+    play.later("a day", 1500)
+    play.sweeps()
+
+
+def _arrive(play: Play, who: str) -> str:
+    """Whoever is told that it was finished before begins again: the answer was lost. :raises GaveUp:"""
+    told = play.send("POST", "/auth/providers/local/finish/", play.comes_back(who))
+    if "access" not in told["body"]:
+        raise GaveUp(f"{who} is not let in: {told}")
+    return str(told["status"])
+
+
+def _link(play: Play, who: str) -> str:
+    bearer = play.sign_in(f"{who}@gmail.com")
+    told = play.send("POST", "/auth/identities/", play.comes_back(who), **bearer)
+    if told["status"] != OPENED:
+        raise GaveUp(f"{who} is not linked: {told}")
+    return str(told["body"]["id"])
+
+
+def _unlink(play: Play, who: str) -> int:
+    """As many links as are left."""
+    bearer = play.sign_in(f"{who}@gmail.com")
+    for each in play.send("GET", "/auth/identities/", **bearer)["body"]["results"]:
+        play.send("DELETE", f"/auth/identities/{each['id']}/", **bearer)
+    return len(play.send("GET", "/auth/identities/", **bearer)["body"]["results"])
 
 
 def told_elsewhere(play: Play) -> None:
@@ -535,8 +574,8 @@ def nights(play: Play) -> None:
 JOURNEYS: Final[dict[str, Journey]] = {
     journey.__name__: journey
     for journey in (
-        account, forgotten, told_elsewhere, first_start, refused, orphan, paid, called_back, cancelled, expired, staff,
-        failed, answer_lost, unsteady, lied_to, refunded, asked_about, decided, resolved, taken_back,
+        account, forgotten, from_elsewhere, told_elsewhere, first_start, refused, orphan, paid, called_back, cancelled,
+        expired, staff, failed, answer_lost, unsteady, lied_to, refunded, asked_about, decided, resolved, taken_back,
         statements, nights, listed, closed_day,
     )
 }  # fmt: skip

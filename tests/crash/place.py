@@ -22,6 +22,8 @@ class Place:
     mail_port: int
     other_system: str
     """The URL at which another system listens."""
+    provider: str
+    """The URL of a provider by whom people sign in."""
 
     @property
     def memory(self) -> Path:

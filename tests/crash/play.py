@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import requests
 from django.core.management import call_command
@@ -28,7 +29,7 @@ from users.models import User
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 60
-OPENED, OUT_OF_SERVICE = 201, 500
+ANSWERED, OPENED, OUT_OF_SERVICE = 200, 201, 500
 NOT_NOW = {"request_in_progress", "too_many_attempts", "gateway_unavailable"}
 STAFF, LEAD, PASSWORD = "staff@gmail.com", "lead@gmail.com", "a-long-enough-phrase-7"
 JSON = dict[str, Any]
@@ -183,6 +184,19 @@ class Play:
         if "access" not in told:
             raise GaveUp(f"{email} cannot sign in: {told}")
         return {"Authorization": f"Bearer {told['access']}"}
+
+    def comes_back(self, who: str) -> JSON:
+        """Somebody goes to the provider and comes back: what there is to send in the end. :raises GaveUp:"""
+        told = self.send("POST", "/auth/providers/local/start/", {})
+        if told["status"] != ANSWERED:
+            raise GaveUp(f"nobody sets out: {told}")
+        departure = told["body"]
+        with requests.Session() as browser:
+            browser.trust_env = False
+            url = f"{departure['authorization_url']}&as={who}"
+            answer = browser.get(url, allow_redirects=False, timeout=PATIENCE_SECONDS)
+        back = {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
+        return back | {"proof": departure["proof"]}
 
     # ---- Chapa ----
 

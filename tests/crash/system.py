@@ -21,6 +21,7 @@ from payments import providers
 from payments.chapa.breaker import Breaker
 from payments.chapa.deadline import Clock
 from payments.chapa.resilience import Resilience
+from tests import openid_provider
 from tests.crash import ageing
 from tests.crash.broker import Broker
 from tests.crash.place import Life, Role
@@ -113,6 +114,8 @@ def configure(life: Life) -> None:
     settings.CHAPA_BASE_URL = f"{place.chapa_url}/v1"
     settings.CHAPA_CHECKOUT_HOSTS = [place.chapa_url.removeprefix("http://")]
     settings.CHAPA_SECRET_KEY, settings.CHAPA_WEBHOOK_SECRET = place.chapa_key, place.webhook_secret
+    settings.SIGN_IN_PROVIDERS = {"local": openid_provider.registration(place.provider)}
+    settings.SIGN_IN_RETURN_URLS = [f"{settings.PUBLIC_BASE_URL}/account/sign-in/"]
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", place.mail_port
     # Between two attempts the client pauses for up to five seconds; here nobody has them.
     providers._shared = Resilience(clock=Clock(sleep=lambda seconds: None))

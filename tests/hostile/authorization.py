@@ -188,6 +188,7 @@ def _call(method: str, template: str) -> Call:
 _LISTS: Final[dict[str, Callable[[Cast], str]]] = {
     "api/v1/orders/": _number,
     "api/v1/auth/me/addresses/": lambda cast: str(cast.scene.address.pk),
+    "api/v1/auth/identities/": lambda cast: str(cast.scene.identity.pk),
 }
 _GRAPHQL: Final = _call("POST", "graphql/")
 _RESOLVE: Final = _call("POST", "api/v1/reconciliation/discrepancies/<int:discrepancy_id>/resolve/")

@@ -5,16 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.db import connection
 
+from tests import openid_provider
 from tests.core import recorded_log
 from tests.core.recorded_log import RecordedLog
 from tests.hostile import wire
 from tests.hostile.routes import Sender
 from tests.hostile.scene import Scene
+from users.openid import metadata
+
+
+@pytest.fixture(autouse=True)
+def _by_whom_people_may_sign_in(settings: Any) -> None:
+    provider = openid_provider.shared()
+    provider.reset()
+    metadata.forget()
+    settings.SIGN_IN_PROVIDERS = {"local": provider.registration}
 
 
 @pytest.fixture

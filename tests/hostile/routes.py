@@ -68,6 +68,8 @@ class Call:
     is_costly: bool = False
     """Making the answer takes so long that only a part of the corpus is sent."""
     takes_no_fields: bool = False
+    instead: tuple[str, ...] = ()
+    """Fields that it knows too, and that exclude one of the body's."""
     is_signed: bool = False
     is_elsewhere: bool = False
     """It is here for the documents; another process answers."""
@@ -206,6 +208,27 @@ CALLS: Final = (
     Call(method="GET", template="api/v1/auth/me/addresses/<uuid:address_id>/", who=_as_customer),
     Call(method="PATCH", template="api/v1/auth/me/addresses/<uuid:address_id>/", who=_as_customer, body=_address),
     Call(method="DELETE", template="api/v1/auth/me/addresses/<uuid:address_id>/", who=_as_customer),
+    Call(method="GET", template="api/v1/auth/providers/"),
+    Call(
+        method="POST",
+        template="api/v1/auth/providers/<slug:provider>/start/",
+        body=lambda _: {"return_url": settings.SIGN_IN_RETURN_URLS[0], "fresh": True},
+    ),
+    Call(
+        method="POST",
+        template="api/v1/auth/providers/<slug:provider>/finish/",
+        body=lambda scene: scene.back_from_the_provider(),
+        instead=("error",),
+    ),
+    Call(method="GET", template="api/v1/auth/identities/", who=_as_customer),
+    Call(
+        method="POST",
+        template="api/v1/auth/identities/",
+        who=_as_customer,
+        body=lambda scene: scene.back_from_the_provider(),
+        instead=("error",),
+    ),
+    Call(method="DELETE", template="api/v1/auth/identities/<uuid:identity_id>/", who=_as_customer),
     Call(method="GET", template="api/v1/categories/"),
     Call(method="GET", template="api/v1/products/"),
     Call(method="GET", template="api/v1/products/<slug:slug>/"),
@@ -338,6 +361,8 @@ def concrete(template: str, scene: Scene, **changes: str) -> str:
         "payment_id": str(scene.paid.pk),
         "refund_id": str(scene.refund.pk),
         "address_id": str(scene.address.pk),
+        "provider": "local",
+        "identity_id": str(scene.identity.pk),
         "discrepancy_id": str(scene.discrepancy.pk),
         "endpoint_id": str(scene.endpoint.pk),
         "message_id": str(scene.webhook.pk),

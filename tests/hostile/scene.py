@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from functools import cache
 from typing import Final
 
@@ -19,10 +20,10 @@ from orders.models import DeliveryOption, Order
 from payments import discrepancies, refunds, settlement
 from payments.models import Discrepancy, DiscrepancyKind, Payment, Refund
 from products.models import Product
-from tests import factories
+from tests import factories, openid_provider
 from tests.gateways import FakeGateway
-from users import address_book, recovery, sessions
-from users.models import Address, User
+from users import address_book, identities, recovery, sessions
+from users.models import Address, Identity, User
 
 PLENTY: Final = 1_000_000
 _GIVEN: Final = {"auth_permission", "django_content_type", "django_migrations"}
@@ -68,6 +69,9 @@ class Scene:
         self.customer: User = factories.user(email="customer@gmail.com")
         self.address: Address = address_book.add(
             user=self.customer, recipient_name="Abebech", phone_number="+251911234567", region="sidama", city="Hawassa"
+        )
+        self.identity: Identity = Identity.objects.create(
+            user=self.customer, issuer="https://accounts.example", subject="customer", email=self.customer.email
         )
         self.staff: User = factories.user(email="staff@gmail.com", is_staff=True)
         self.staff.user_permissions.set(Permission.objects.filter(codename__in=["view_order", "change_order"]))
@@ -120,6 +124,13 @@ class Scene:
     def reset_token(self) -> str:
         """Of a link that the customer has just asked for."""
         return recovery.token_for(user=User.objects.get(pk=self.customer.pk), since=now())
+
+    def back_from_the_provider(self) -> dict[str, str]:
+        """What somebody new brings back, and the proof that they kept."""
+        who = uuid.uuid4().hex
+        departure = identities.start(provider="local", return_url="", is_fresh=False, at=now())
+        back = openid_provider.shared().arrives(departure.authorization_url, sub=who, email=f"{who}@gmail.com")
+        return back | {"proof": departure.proof}
 
     @property
     def can_go_on(self) -> bool:

@@ -76,6 +76,8 @@ def real(name: str, scene: Scene) -> str:
         "payment_id": str(scene.paid.pk),
         "refund_id": str(scene.refund.pk),
         "address_id": str(scene.address.pk),
+        "provider": "local",
+        "identity_id": str(scene.identity.pk),
         "discrepancy_id": str(scene.discrepancy.pk),
         "endpoint_id": str(scene.endpoint.pk),
         "message_id": str(scene.webhook.pk),

@@ -62,6 +62,8 @@ class Attempts:
             changed -= {"core_idempotencykey"}  # the first answer to a key, kept for its repeat
         if judging.code_of(response) in {"wrong_password", "weak_password"}:
             changed -= {"users_attempt"}  # a guess at a password is counted, wherever it leads
+        if judging.code_of(response) in {"sign_in_code_refused", "provider_linked_already"}:
+            changed -= {"users_usedstate"}  # a sign-in is over, well or not
         return [f"a refusal changed {sorted(changed)}"] if changed else []
 
 
