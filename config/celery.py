@@ -105,6 +105,7 @@ def _configuration() -> dict[str, Any]:
                 "task": "notifications.sweep_webhooks",
                 "schedule": settings.NOTIFICATION_SWEEP_SECONDS,
             },
+            "erase whom it is time for": {"task": "desk.sweep", "schedule": settings.ERASURE_SWEEP_SECONDS},
             "check what must always be true": {"task": "core.check_invariants", "schedule": 3600},
             "prune": {"task": "core.prune", "schedule": 3600},
             "forget old tries": {"task": "users.prune", "schedule": 3600},

@@ -11,6 +11,12 @@ TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "user.reset_asked": ("notifications.dispatch",),
     # Written so that an unknown address costs as much as a known one; there is nobody to tell.
     "user.reset_asked_in_vain": (),
+    "erasure.requested": ("notifications.dispatch",),
+    "erasure.withdrawn": ("notifications.dispatch",),
+    # An erasure that staff entered for somebody without an account, and its end: there is nobody to write to.
+    "erasure.entered": (),
+    "erasure.cancelled": (),
+    "erasure.done": (),
     "order.placed": ("notifications.write_webhooks",),
     "order.paid": ("notifications.dispatch", "payments.close_attempts", "notifications.write_webhooks"),
     "order.expired": ("notifications.dispatch", "payments.close_attempts", "notifications.write_webhooks"),

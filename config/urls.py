@@ -17,6 +17,7 @@ api = [
     path("", include("orders.urls")),
     path("", include("payments.urls")),
     path("", include("notifications.urls")),
+    path("", include("desk.urls")),
 ]
 
 open_to_all = {"permission_classes": [Anyone], "authentication_classes": [], "http_method_names": ["get", "head"]}

@@ -7,6 +7,7 @@ from typing import Any
 import pgtrigger
 
 from core.flow import Flow
+from core.personal import BLACKENED
 
 
 def enforce(flow: Flow[Any], *, field: str = "status", is_kept: bool = True) -> list[pgtrigger.Trigger]:
@@ -31,9 +32,36 @@ def enforce(flow: Flow[Any], *, field: str = "status", is_kept: bool = True) -> 
     return triggers
 
 
-def append_only(name: str) -> list[pgtrigger.Trigger]:
-    """A table that is written and read, never changed."""
-    return [pgtrigger.Protect(name=f"{name}_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+def append_only(name: str, *, blackened: tuple[str, ...] = ()) -> list[pgtrigger.Trigger]:
+    """A table that is written and read, never changed. From the texts in `blackened` a person who is erased goes."""
+    if not blackened:
+        return [pgtrigger.Protect(name=f"{name}_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+    return [unchanged(f"{name}_append_only", operation=pgtrigger.Update | pgtrigger.Delete, blackened=blackened)]
+
+
+def unchanged(name: str, *, operation: Any, blackened: tuple[str, ...]) -> pgtrigger.Trigger:
+    """Refuse the operation, but for one thing: in `core.personal.erasing`, a text in `blackened` may lose a person.
+
+    Every other column stays as it was, and a text that changes is empty afterwards or shows where it was blackened.
+    """
+    names = ", ".join(f"'{column}'" for column in blackened)
+    texts = "".join(
+        f" AND (NEW.{column} = OLD.{column} OR NEW.{column} = '' OR strpos(NEW.{column}, '{BLACKENED}') > 0)"
+        for column in blackened
+    )
+    return pgtrigger.Trigger(
+        name=name,
+        when=pgtrigger.Before,
+        operation=operation,
+        func=f"""
+            IF TG_OP = 'UPDATE' AND coalesce(current_setting('nexus.erasing', true), '') = 'on' THEN
+                IF to_jsonb(NEW) - ARRAY[{names}] = to_jsonb(OLD) - ARRAY[{names}]{texts} THEN
+                    RETURN NEW;
+                END IF;
+            END IF;
+            RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;
+        """,
+    )
 
 
 def refuse_truncate(name: str) -> pgtrigger.Trigger:

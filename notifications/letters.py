@@ -73,7 +73,11 @@ def gather(*, notification: Notification, for_staff: bool = False) -> dict[str, 
     }
     if notification.user is not None:
         facts["first_name"] = _one_line(notification.user.first_name)
-        facts["account"] = {"password_page": recovery.page()}
+        ends_at = notification.user.erase_at
+        facts["account"] = {
+            "password_page": recovery.page(),
+            "erased_from": wording.moment(ends_at, language=language) if ends_at else "",
+        }
         if notification.template == "password_reset":
             facts["reset"] = _reset(notification.user, since=notification.queued_at, for_staff=for_staff)
     if notification.order is not None:

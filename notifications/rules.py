@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from core import personal
 from notifications.models import Notification
 from orders.flow import OrderStatus
 from payments.flow import PaymentStatus, RefundStatus
@@ -57,6 +58,16 @@ def _while_the_link_works(notification: Notification, at: datetime) -> str:
     return "" if at < recovery.ends_at(since=notification.queued_at) else "its link would have expired"
 
 
+def _while_it_is_to_be_erased(notification: Notification, at: datetime) -> str:  # noqa: ARG001 - as above
+    user = notification.user
+    return "" if user is not None and user.erase_at is not None else "the account is not to be erased any more"
+
+
+def _while_it_is_to_stay(notification: Notification, at: datetime) -> str:  # noqa: ARG001 - as above
+    user = notification.user
+    return "" if user is not None and user.erase_at is None else "the account is to be erased after all"
+
+
 def _while_the_endpoint_is_off(notification: Notification, at: datetime) -> str:  # noqa: ARG001 - as above
     endpoint = notification.endpoint
     return "" if endpoint is not None and not endpoint.is_enabled else "the endpoint is switched on again"
@@ -77,6 +88,10 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
         Rule(template="password_changed", audience=Audience.ACCOUNT, moot=_while_the_account_is_open),
     ),
     "user.reset_asked": (Rule(template="password_reset", audience=Audience.ACCOUNT, moot=_while_the_link_works),),
+    "erasure.requested": (
+        Rule(template="erasure_requested", audience=Audience.ACCOUNT, moot=_while_it_is_to_be_erased),
+    ),
+    "erasure.withdrawn": (Rule(template="erasure_withdrawn", audience=Audience.ACCOUNT, moot=_while_it_is_to_stay),),
     "order.paid": (Rule(template="order_paid", audience=Audience.ORDER_CONTACT),),
     "order.expired": (
         Rule(template="order_expired", audience=Audience.ORDER_CONTACT, moot=_unless_it_was_paid_after_all),
@@ -95,6 +110,8 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
 
 def moot(*, notification: Notification, at: datetime) -> str:
     """Why a notification should not be sent any more; empty where it should."""
+    if personal.is_pseudonym(notification.recipient):
+        return "whom it was for was erased"
     for rule in RULES.get(notification.topic, ()):
         if rule.template == notification.template:
             return rule.moot(notification, at)

@@ -84,12 +84,13 @@ def mark_paid(*, order: Order, at: datetime, payment_status: str, actor: str = "
 
     Call it under the order's lock, in the transaction that settles the payment, whose state is `payment_status`.
 
-    :raises OrderClosed: where the order is paid, cancelled, or expired with its stock gone; nothing was changed.
+    :raises OrderClosed: where the order is paid, cancelled, or expired with its stock or its customer gone; nothing was
+        changed.
     """
     if order.state is OrderStatus.AWAITING_PAYMENT:
         order.move_to(OrderStatus.PAID, at=at, actor=actor, payment_status=payment_status)
         stock.sell(quantities=quantities_of(order))
-    elif order.state is OrderStatus.EXPIRED:
+    elif order.state is OrderStatus.EXPIRED and not order.is_erased:
         try:
             with transaction.atomic():  # a savepoint: what was taken before the first gap is put back
                 stock.take(quantities=quantities_of(order))

@@ -43,6 +43,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     language = models.CharField(max_length=2, choices=[("en", "English"), ("am", "አማርኛ")], default="en")
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
+    erase_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="From then on it is erased, as its owner has asked."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects: ClassVar[UserManager] = UserManager()

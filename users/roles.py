@@ -25,7 +25,7 @@ class Role(StrEnum):
     """The second person: lets a refund happen or forbids it, and asks for none."""
     CATALOGUE = "catalogue"
     ADMIN = "admin"
-    """Accounts and their roles, which other systems are told what, and everything the others may.
+    """Accounts and their roles, who is erased, which other systems are told what, and everything the others may.
 
     Nobody approves what they asked for, here neither.
     """
@@ -56,6 +56,7 @@ _CATALOGUE: Final = (
 _WEBHOOKS: Final = (
     "notifications.manage_webhooks", "notifications.view_webhookendpoint", "notifications.view_webhookmessage",
 )  # fmt: skip
+_ERASES: Final = ("desk.erase_person", "desk.view_erasure", "desk.view_erasurehistory")
 _ACCOUNTS: Final = ("users.view_user", "users.add_user", "users.change_user", "users.view_identity", "auth.view_group")
 
 PERMISSIONS: Final[Mapping[Role, tuple[str, ...]]] = {
@@ -63,7 +64,7 @@ PERMISSIONS: Final[Mapping[Role, tuple[str, ...]]] = {
     Role.FINANCE: _FINANCE,
     Role.FINANCE_APPROVER: _APPROVER,
     Role.CATALOGUE: _CATALOGUE,
-    Role.ADMIN: (*_SUPPORT, *_FINANCE, *_APPROVER, *_CATALOGUE, *_ACCOUNTS, *_WEBHOOKS),
+    Role.ADMIN: (*_SUPPORT, *_FINANCE, *_APPROVER, *_CATALOGUE, *_ACCOUNTS, *_WEBHOOKS, *_ERASES),
 }
 """Role → what it may. What was given to a role's group by hand is taken away at the next `sync`."""
 

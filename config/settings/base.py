@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "orders",
     "payments",
     "notifications",
+    "desk",
 ]
 
 MIDDLEWARE = [
@@ -260,6 +261,8 @@ SPECTACULAR_SETTINGS = {
         "DeliveryKind": "orders.models.KINDS",
         "Region": "users.regions.CHOICES",
         "WebhookStatus": "notifications.webhooks.models.STATUSES",
+        "DeletionStatus": "desk.serializers.STATUSES",
+        "DeletionWaitsFor": "desk.serializers.WAITS_FOR",
     },
 }
 
@@ -353,6 +356,12 @@ OUTBOUND_ALLOW_HTTP = env.choice("OUTBOUND_ALLOW_HTTP", "false", among=("true", 
 OUTBOUND_ROTATION_HOURS = env.number("OUTBOUND_ROTATION_HOURS", 24)
 OUTBOUND_DISABLE_DAYS = env.number("OUTBOUND_DISABLE_DAYS", 5, least=1)
 OUTBOUND_KEEP_DAYS = env.number("OUTBOUND_KEEP_DAYS", 30, least=7)
+
+# --- Forgetting people (docs/privacy.md) ----------------------------------------------------------------------------
+
+ERASURE_GRACE = timedelta(days=env.number("ERASURE_GRACE_DAYS", 14))
+"""How long somebody who asked to be erased may change their mind."""
+ERASURE_SWEEP_SECONDS = env.number("ERASURE_SWEEP_SECONDS", 60, least=1)
 
 # --- The system's own pulse -----------------------------------------------------------------------------------------
 

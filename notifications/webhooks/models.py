@@ -12,7 +12,7 @@ import pgtrigger
 from django.db import models
 from django.db.models.functions import Now
 
-from core.triggers import enforce
+from core.triggers import enforce, unchanged
 from notifications.flow import OUTBOUND_FLOW, OUTBOUND_WAITING, OutboundStatus
 
 STATUSES: Final = [(status.value, status.value) for status in OutboundStatus]
@@ -202,7 +202,7 @@ class WebhookAttempt(models.Model):
 
     class Meta:
         ordering = ["id"]
-        triggers = [pgtrigger.Protect(name="attempt_is_not_rewritten", operation=pgtrigger.Update)]
+        triggers = [unchanged("attempt_is_not_rewritten", operation=pgtrigger.Update, blackened=("answer",))]
 
     def __str__(self) -> str:
         return f"{self.number}. {self.outcome}"

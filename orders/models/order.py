@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection, models
 from django.db.models.functions import Now
 
-from core import outbox
+from core import outbox, personal
 from core.money import MAX_AMOUNT, Currency, Money
 from core.triggers import append_only, enforce
 from orders.flow import ORDER_FLOW, OrderStatus
@@ -197,6 +197,11 @@ class Order(models.Model):
         )
 
     @property
+    def is_erased(self) -> bool:
+        """Its customer was erased: there is nobody to tell, and nobody to bring it to."""
+        return personal.is_pseudonym(self.email)
+
+    @property
     def refunded_total(self) -> Money:
         return Money(self.refunded_amount, Currency(self.currency))
 
@@ -316,7 +321,7 @@ class OrderHistory(models.Model):
     class Meta:
         ordering = ["id"]
         verbose_name_plural = "order history"
-        triggers = append_only("order_history")
+        triggers = append_only("order_history", blackened=("reason",))
 
     def __str__(self) -> str:
         return f"{self.from_status or '·'} → {self.to_status}"

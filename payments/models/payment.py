@@ -167,7 +167,7 @@ class PaymentHistory(models.Model):
     class Meta:
         ordering = ["id"]
         verbose_name_plural = "payment history"
-        triggers = append_only("payment_history")
+        triggers = append_only("payment_history", blackened=("reason",))
 
     def __str__(self) -> str:
         return f"{self.from_status or '·'} → {self.to_status}"

@@ -188,7 +188,7 @@ class RefundHistory(models.Model):
     class Meta:
         ordering = ["id"]
         verbose_name_plural = "refund history"
-        triggers = append_only("refund_history")
+        triggers = append_only("refund_history", blackened=("reason",))
 
     def __str__(self) -> str:
         return f"{self.from_status or '·'} → {self.to_status}"

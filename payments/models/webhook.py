@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+import pgtrigger
 from django.db import models
 from django.db.models.functions import Now
 
@@ -18,11 +19,17 @@ class Disposition(StrEnum):
 class WebhookEvent(models.Model):
     """A genuine delivery: its signature was right. Nothing is stored of any other.
 
-    `body` is the evidence and never changes; the hints read from it say only which payment to ask about.
+    `body` is the evidence and never changes; the hints read from it say only which payment to ask about. It is emptied
+    after WEBHOOK_KEEP_DAYS. When its customer is erased an extract takes its place: less than it said, never more.
     """
 
     body = models.BinaryField()
-    body_sha256 = models.BinaryField(max_length=32)
+    body_sha256 = models.BinaryField(
+        max_length=32, help_text="Of the bytes that came, whatever stands in the body now."
+    )
+    extract_sha256 = models.BinaryField(
+        max_length=32, null=True, blank=True, help_text="Of the extract, where one has taken the body's place."
+    )
     event = models.CharField(max_length=64, blank=True)
     tx_ref = models.CharField(max_length=64, blank=True)
     reference = models.CharField(max_length=64, blank=True)
@@ -54,6 +61,30 @@ class WebhookEvent(models.Model):
                 name="webhook_given_up",
             ),
             models.Index(fields=["received_at"], name="webhook_received"),
+        ]
+        triggers = [
+            # A body goes as a whole when it was kept for long enough, or in part when its person is erased: then
+            # PostgreSQL itself sees that the extract says nothing that the body did not say.
+            pgtrigger.Trigger(
+                name="webhook_body_is_evidence",
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("body", "body_sha256", "extract_sha256"),  # type: ignore[no-untyped-call]
+                func="""
+                    IF NEW.body_sha256 = OLD.body_sha256 THEN
+                        IF NEW.extract_sha256 IS NOT DISTINCT FROM OLD.extract_sha256
+                                AND (NEW.body = OLD.body OR NEW.body = ''::bytea) THEN
+                            RETURN NEW;
+                        END IF;
+                        IF coalesce(current_setting('nexus.erasing', true), '') = 'on'
+                                AND OLD.extract_sha256 IS NULL AND NEW.extract_sha256 = sha256(NEW.body) THEN
+                            IF convert_from(OLD.body, 'UTF8')::jsonb @> convert_from(NEW.body, 'UTF8')::jsonb THEN
+                                RETURN NEW;
+                            END IF;
+                        END IF;
+                    END IF;
+                    RAISE EXCEPTION 'pgtrigger: the body of a webhook is evidence';
+                """,
+            ),
         ]
 
     def __str__(self) -> str:

@@ -27,6 +27,7 @@ USE_CASES = {
         "schedule", "settled", "settlement", "statement_rows", "statements", "timeline", "webhooks",
     },
     "notifications": {"dispatch", "delivery"},
+    "desk": {"erasure", "wishes"},
 }  # fmt: skip
 OUTSIDE = ("requests", "urllib.request", "urllib3", "http.client", "httpx", "aiohttp", "pycurl", "ftplib")
 SIGNALS = ("django.dispatch", "django.db.models.signals", "django.core.signals", "django.contrib.auth.signals")

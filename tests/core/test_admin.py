@@ -19,6 +19,7 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from core import health, outbox
 from core.admin import ReadOnlyAdmin
 from core.models import IdempotencyKey, InvariantCheck, Redelivery
+from desk import wishes
 from notifications import dispatch
 from notifications.webhooks import endpoints, messages
 from payments import closing, discrepancies, matching
@@ -31,7 +32,8 @@ pytestmark = pytest.mark.django_db
 
 HOSTILE = b'{"a": "<script>alert(1)</script>", "n": "\xff\x00"}'
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
-BY_FORMS_OF_ITS_OWN = {"notifications.WebhookEndpoint"}  # which call the use cases; tests/notifications/webhooks/
+# Which call the use cases: see tests/notifications/webhooks/ and tests/desk/.
+BY_FORMS_OF_ITS_OWN = {"notifications.WebhookEndpoint", "desk.Erasure"}
 READ_ONLY = [
     model
     for model in REGISTERED
@@ -72,6 +74,7 @@ def staff(payment) -> Client:
     endpoint = endpoints.register(url="http://127.0.0.1:9/hook", topics=["order.paid"], actor="staff:1")
     messages.send_test(endpoint_id=endpoint.pk, actor="staff:1", at=now())
     order = factories.order()
+    wishes.request(user=factories.user(), actor="customer:1", at=now())
     with transaction.atomic():
         event = outbox.record(topic="order.expired", order_id=order.pk, number=order.number)
     dispatch.dispatch(event_id=event.pk)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from django.utils.timezone import now
 
+from desk import wishes
 from notifications.models import Notification, WebhookMessage
 from payments import closing, matching, nightly, providers
 from payments.models import Payment, StatementLine
@@ -148,6 +149,42 @@ def told_elsewhere(play: Play) -> None:
     play.sweeps()
     play.once("remove", lambda: play.send("DELETE", endpoint, **play.sign_in(STAFF)))
     play.sweeps()
+
+
+def erased(play: Play) -> None:
+    """Somebody asks to be forgotten, keeps the account after all, and asks again; staff enter a guest, and another one
+    whom they withdraw. Two weeks later both are gone, and Chapa tells once more of what the guest has paid.
+    """
+    email = f"almaz{play.rng.randrange(1000)}@gmail.com"
+    play.post("register", "/auth/register/", {"email": email, "password": PASSWORD, "first_name": "Almaz"})
+    ordered = play.once("signed in", lambda: play.sign_in(email))
+    order = play.order_as("order", email, **ordered)
+    if order is not None:
+        play.post("cancel", f"/orders/{order['number']}/cancel/", {}, **ordered)
+    there = "/auth/me/deletion/"
+    for step, method in (("ask", "POST"), ("keep it", "DELETE"), ("ask again", "POST")):
+        play.once(step, lambda method=method: play.send(method, there, **play.sign_in(email)))  # type: ignore[misc]
+    bought = play.buy("guest")
+    if bought is None:
+        return
+    guest, tx_ref = bought
+    play.post("fulfil", f"/orders/{guest['number']}/fulfil/", {}, **play.sign_in(STAFF))
+    other = play.order("other")
+    play.desk("enter", lambda: wishes.enter(email=guest["email"], reason="by post", actor="staff:1", at=now()).is_new)
+    if other is not None:
+        play.desk("enter another", lambda: _enter_and_withdraw(other["email"]))
+    play.works()
+    play.later("two weeks", 15 * 24 * 60)
+    play.sweeps()
+    play.once("late", lambda: play.chapa.trigger(event="charge.success", tx_ref=tx_ref)["deliveries"][0]["id"])
+    play.hear()
+    play.works()
+    play.sweeps()
+
+
+def _enter_and_withdraw(email: str) -> str:
+    asked = wishes.enter(email=email, reason="by telephone", actor="staff:1", at=now()).erasure
+    return str(wishes.withdraw(erasure_id=asked.pk, actor="staff:1", reason="it was not them", at=now()).status)
 
 
 def _change_password(play: Play, email: str) -> str:
@@ -574,7 +611,7 @@ def nights(play: Play) -> None:
 JOURNEYS: Final[dict[str, Journey]] = {
     journey.__name__: journey
     for journey in (
-        account, forgotten, from_elsewhere, told_elsewhere, first_start, refused, orphan, paid, called_back, cancelled,
+        account, forgotten, from_elsewhere, told_elsewhere, erased, first_start, refused, orphan, paid, called_back, cancelled,
         expired, staff, failed, answer_lost, unsteady, lied_to, refunded, asked_about, decided, resolved, taken_back,
         statements, nights, listed, closed_day,
     )

@@ -31,6 +31,13 @@ WAITING = {
     "webhooks waiting": "SELECT id, disposition FROM payments_webhookevent WHERE next_attempt_at IS NOT NULL",
     "webhooks to others waiting": """
         SELECT id, topic, status FROM notifications_webhookmessage WHERE next_attempt_at IS NOT NULL""",
+    "erasures under way": "SELECT id, waits_for FROM desk_erasure WHERE status IN ('requested', 'under_way')",
+    "people who are gone, and named": """
+        SELECT o.number FROM orders_order o JOIN desk_erasure e ON e.user_id = o.customer_id AND e.status = 'done'
+        WHERE o.email <> e.pseudonym
+        UNION ALL SELECT w.tx_ref FROM payments_webhookevent w JOIN payments_payment p USING (tx_ref)
+        JOIN orders_order o ON o.id = p.order_id JOIN desk_erasure e ON e.pseudonym = o.email AND e.status = 'done'
+        WHERE w.extract_sha256 IS NULL AND w.body <> ''""",
     "messages waiting": "SELECT id, status FROM notifications_notification WHERE status IN ('queued', 'sending')",
 }
 """What still waits for somebody. In the end nothing does: everything comes to an end by itself."""

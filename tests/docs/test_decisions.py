@@ -13,7 +13,9 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 DOCUMENTS = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "SECURITY.md"]
 PARTS = ["Context", "Decision", "What it costs", "What we turned down"]
 _LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#[^)]*)?\)")
-_CODE_PATH = re.compile(r"`((?:config|core|users|products|orders|payments|notifications|docker|stack|docs)/[\w./-]+)`")
+_CODE_PATH = re.compile(
+    r"`((?:config|core|users|products|orders|payments|notifications|desk|docker|stack|docs)/[\w./-]+)`"
+)
 
 
 def names(path: Path) -> str:

@@ -13,7 +13,7 @@ from tests.docker import reading
 
 ROOT = Path(settings.BASE_DIR)
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-PACKAGES = ("config", "core", "users", "products", "orders", "payments", "notifications")
+PACKAGES = ("config", "core", "users", "products", "orders", "payments", "notifications", "desk")
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
 # Passed to a function that logs: `_back_off("relay.broker_away", …)`.
 _EVENT = re.compile(r"[a-z]+(\.[a-z_]+)+")

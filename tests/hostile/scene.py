@@ -12,6 +12,7 @@ from django.utils.timezone import now
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from core.money import Money
+from desk import wishes
 from notifications.models import WebhookEndpoint, WebhookMessage
 from notifications.webhooks import delivery, endpoints, messages
 from notifications.webhooks.post import Answer
@@ -73,6 +74,7 @@ class Scene:
         self.identity: Identity = Identity.objects.create(
             user=self.customer, issuer="https://accounts.example", subject="customer", email=self.customer.email
         )
+        wishes.request(user=self.customer, actor=f"customer:{self.customer.pk}", at=now())
         self.staff: User = factories.user(email="staff@gmail.com", is_staff=True)
         self.staff.user_permissions.set(Permission.objects.filter(codename__in=["view_order", "change_order"]))
         self.refresh = RefreshToken.for_user(self.customer)

@@ -16,7 +16,7 @@ from tests.hostile.routes import CALLS
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WRITERS = [call for call in CALLS if call.body and not call.is_signed]
-OURS = {"core", "users", "products", "orders", "payments", "notifications", "token_blacklist"}
+OURS = {"core", "users", "products", "orders", "payments", "notifications", "desk", "token_blacklist"}
 PLACES = (
     ("variables",), ("variables", "input"), ("variables", "input", "items", 0), ("variables", "input", "delivery"),
     ("variables", "input", "delivery", "address"),

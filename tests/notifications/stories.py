@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from core.models import Event
+from desk import wishes
 from notifications import dispatch
 from notifications.failures import Undelivered
 from notifications.letters import Letter
@@ -83,6 +84,20 @@ def reset_asked(**fields: Any) -> User:
 def password_changed(**fields: Any) -> User:
     user = registered(**fields)
     passwords.change(user=user, current=factories.PASSWORD, new=f"{factories.PASSWORD} and more", at=now())
+    return user
+
+
+def erasure_requested(**fields: Any) -> User:
+    """Somebody with an account wants to be forgotten."""
+    user = registered(**fields)
+    wishes.request(user=user, actor=f"customer:{user.pk}", at=now())
+    return user
+
+
+def erasure_withdrawn(**fields: Any) -> User:
+    """And then not."""
+    user = erasure_requested(**fields)
+    wishes.withdraw(erasure_id=wishes.of(user).pk, actor=f"customer:{user.pk}", at=now())
     return user
 
 

@@ -1,0 +1,1 @@
+"""What staff need to see and to do across everything below: for now, the erasure of people."""

@@ -1,0 +1,83 @@
+"""Whom staff have to forget: entered and withdrawn here, carried out by the sweeper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.timezone import now
+
+from core.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, decision
+from core.errors import DomainError
+from desk import wishes
+from desk.models import Erasure, ErasureHistory
+
+
+class ErasureForm(forms.Form):
+    email = forms.EmailField(
+        max_length=254,
+        help_text="You have seen that whoever asks has this address: their account and the guest orders under it go.",
+        widget=forms.EmailInput(attrs={"size": 60, "autofocus": True}),
+    )
+    reason = forms.CharField(
+        max_length=300, help_text="How it was asked for. Name nobody.", widget=forms.TextInput(attrs={"size": 80})
+    )
+
+
+class HistoryInline(ReadOnlyInline):
+    model = ErasureHistory
+    fields = ("at", "from_status", "to_status", "actor", "reason", "request_id")
+
+
+@admin.register(Erasure)
+class ErasureAdmin(ReadOnlyAdmin):
+    list_display = (
+        "__str__", "status", "requested_by", "requested_at", "due_at", "waits_for", "next_check_at", "finished_at",
+    )  # fmt: skip
+    list_filter = ("status", "requested_at")
+    search_fields = ("=id", "email", "pseudonym", "request_id")
+    search_help_text = "Id, e-mail address while it is open, pseudonym or request id"
+    date_hierarchy = "requested_at"
+    inlines = (HistoryInline,)
+    actions = ("withdraw",)
+
+    def has_erase_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("desk.erase_person")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_erase_permission(request)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:  # noqa: ARG002
+        """A page of its own: what Django has would write the row behind the use case's back."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        asked = ErasureForm(request.POST or None)
+        if asked.is_valid():
+            try:
+                entered = wishes.enter(**asked.cleaned_data, actor=actor(request), at=now())
+            except DomainError as refusal:
+                asked.add_error("email", refusal.detail)
+            else:
+                self._say(request, entered)
+                return redirect(reverse("admin:desk_erasure_changelist"))
+        context = {**self.admin_site.each_context(request), "title": "Erase", "opts": self.opts, "form": asked}
+        return TemplateResponse(request, "core/admin_action.html", context)
+
+    @admin.action(description="Withdraw the chosen erasures", permissions=["erase"])
+    @decision(ReasonForm, title="Withdraw", done="withdrawn")
+    def withdraw(self, request: HttpRequest, chosen: Erasure, given: dict[str, Any]) -> None:
+        wishes.withdraw(erasure_id=chosen.pk, actor=actor(request), reason=given["reason"], at=now())
+
+    def _say(self, request: HttpRequest, entered: wishes.Asked) -> None:
+        if entered.is_new:
+            self.log_addition(request, entered.erasure, "Entered.")
+        said = "Entered" if entered.is_new else "It had been asked for before"
+        self.message_user(
+            request, f"{said}: {entered.erasure}, due {entered.erasure.due_at:%Y-%m-%d}", messages.SUCCESS
+        )
