@@ -85,7 +85,7 @@ def sweep(*, clock: Callable[[], datetime], budget_seconds: int = BUDGET_SECONDS
 def tidy() -> int:
     """What came for people after they were erased: late webhooks, an order that was being placed; returns how much.
 
-    Money that comes late is booked and given back as always; only the name that came with it goes.
+    What is paid late is booked and given back as always; only the name that came with it goes.
     """
     gone = Erasure.objects.filter(status__in=[ErasureStatus.UNDER_WAY, ErasureStatus.DONE])
     late = payments_personal.with_bodies(orders=Order.objects.filter(email__in=gone.values("pseudonym")))

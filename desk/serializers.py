@@ -17,6 +17,7 @@ STATUSES: Final = [(status.value, status.value.replace("_", " ")) for status in 
 WAITS_FOR: Final = [(each, each.replace("_", " ")) for each in (erasure.ORDER_OPEN, *Unsettled)]
 
 
+@example("Nothing")
 class DeletionIn(StrictSerializer):
     """There is nothing to say; whatever is said all the same is refused."""
 

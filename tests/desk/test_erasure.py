@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db import InternalError, connection, transaction
 from django.utils.timezone import now
 
-from core import invariants, personal
+from core import crashpoints, invariants, personal
 from core.models import Event, IdempotencyKey
 from desk import erasure, wishes
 from desk.flow import ErasureStatus
@@ -23,7 +23,7 @@ from orders import access, lifecycle
 from orders.models import Order, OrderHistory
 from payments import attempts, ledger
 from payments.models import Discrepancy, JournalEntry, Payment, Refund, WebhookEvent
-from tests import factories
+from tests import factories, threads
 from tests.desk import people
 from tests.payments import money
 from users import sessions
@@ -432,6 +432,82 @@ class TestWhatComesLate:
 
         kept = IdempotencyKey.objects.get(link__startswith=placed.number)
         assert json.loads(bytes(kept.body))["email"] == Erasure.objects.get().pseudonym
+
+
+class TestRaces:
+    @pytest.fixture
+    def held_at(self):
+        """Whoever passes a point waits there until the gate is opened."""
+        yield lambda point, gate: crashpoints.listen(lambda name: gate.arrive() if name == point else None)
+        crashpoints.listen(None)
+
+    def test_money_that_comes_while_an_order_is_erased_comes_afterwards_and_goes_back(self, person, gateway, held_at):
+        """The erasure has the order's lock; settlement waits for it, and finds an order without a customer."""
+        placed = people.order(user=person)
+        payment = factories.pending_payment(order=placed, gateway=gateway)
+        with transaction.atomic():
+            attempts.cancelled(payment=payment, order=Order.objects.locked(number=placed.number), reason="", at=now())
+        assert lifecycle.expire(number=placed.number, at=placed.expires_at + timedelta(hours=3))
+        gateway.pay(payment)
+        asked = people.is_due(ask(person))
+        gate = threads.Gate()
+
+        held_at("erasure.order.before_commit", gate)
+
+        def erase():
+            erasure.carry_out(erasure_id=asked.pk, at=now())
+
+        def settle():
+            gate.wait_for_arrival()
+            threads.when_somebody_waits_for_a_lock(gate.open)
+            return people.settle(payment, gateway)
+
+        assert [each for each in threads.run([erase, settle]) if isinstance(each, Exception)] == []
+
+        placed.refresh_from_db()
+        payment.refresh_from_db()
+        assert (placed.status, placed.is_erased) == ("expired", True)
+        assert (payment.status, payment.settles_order) == ("succeeded", False)
+        assert Refund.objects.get(payment=payment).amount == payment.amount
+        erasure.sweep(clock=now)
+        assert people.traces() == []
+
+    def test_money_that_came_first_is_waited_for(self, person, gateway, held_at):
+        """Settlement has the order's lock; the erasure of that order waits for it, and then for the order."""
+        placed = people.order(user=person)
+        payment = factories.pending_payment(order=placed, gateway=gateway)
+        gateway.pay(payment)
+        asked = ask(person)
+        Erasure.objects.filter(pk=asked.pk).update(status="under_way")
+        gate = threads.Gate()
+
+        held_at("settle.before_commit", gate)
+
+        def settle():
+            return people.settle(payment, gateway)
+
+        def erase():
+            gate.wait_for_arrival()
+            threads.when_somebody_waits_for_a_lock(gate.open)
+            return people.carry_out(asked)
+
+        assert [each for each in threads.run([settle, erase]) if isinstance(each, Exception)] == []
+
+        placed.refresh_from_db()
+        asked.refresh_from_db()
+        assert (placed.status, placed.email) == ("paid", people.EMAIL)
+        assert (asked.status, asked.waits_for) == ("under_way", ["order_open"])
+
+    def test_an_order_that_is_placed_between_the_last_look_and_the_end_is_done_too(self, person):
+        asked = ask(person)
+        Erasure.objects.filter(pk=asked.pk).update(status="under_way")
+        placed = people.order(user=person)
+        lifecycle.cancel(number=placed.number, actor="guest", at=now())
+
+        assert erasure._finish(asked.pk, at=now()) is False
+
+        assert people.carry_out(asked).status == ErasureStatus.DONE
+        assert people.traces() == []
 
 
 class TestAsking:
