@@ -203,7 +203,7 @@ CALLS: Final = (
     ),
     Call(method="GET", template="api/v1/auth/me/", who=_as_customer),
     Call(method="PATCH", template="api/v1/auth/me/", who=_as_customer, body=_profile),
-    Call(method="POST", template="api/v1/auth/me/deletion/", who=_as_customer, body=lambda _: {}, takes_no_fields=True),
+    Call(method="POST", template="api/v1/auth/me/deletion/", who=_as_customer, body=lambda _: {}),
     Call(method="GET", template="api/v1/auth/me/deletion/", who=_as_customer),
     Call(method="DELETE", template="api/v1/auth/me/deletion/", who=_as_customer),
     Call(method="GET", template="api/v1/auth/me/addresses/", who=_as_customer),
