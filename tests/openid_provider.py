@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -30,7 +31,13 @@ ABEBECH = {
     "sub": "abebech-1", "email": "abebech@gmail.com", "email_verified": True, "given_name": "Abebech",
     "family_name": "Bekele", "locale": "am-ET",
 }  # fmt: skip
-GONE = object()
+
+
+class Gone(Enum):
+    GONE = "gone"
+
+
+GONE = Gone.GONE
 """As a claim's value: leave it out."""
 
 

@@ -10,15 +10,16 @@ from django.contrib.contenttypes.models import ContentType
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from core.personal import Counts, Fate, Mentions, Table
-from users.models import Address, User
+from users.models import Address, Identity, User
 
 
 def mentions_of(user: User) -> Mentions:
     """The words by which a text would name the owner of this account."""
+    elsewhere = Identity.objects.filter(user=user).exclude(email="").values_list("email", flat=True)
     places = list(Address.objects.filter(user=user).values_list("recipient_name", "phone_number"))
     return Mentions.of(
         names=[user.get_full_name(), *(name for name, _ in places)],
-        addresses=[user.email],
+        addresses=[user.email, *elsewhere],
         phone_numbers=[number for number in (user.phone_number, *(number for _, number in places)) if number],
     )
 
@@ -33,6 +34,7 @@ def close(*, user: User) -> None:
 def erase_account(*, user: User, pseudonym: str) -> Counts:
     """The account stays, for its orders are the books', and names nobody. Call it under its lock."""
     addresses, _ = Address.objects.filter(user=user).delete()
+    identities, _ = Identity.objects.filter(user=user).delete()
     tokens = OutstandingToken.objects.filter(user=user).delete()[1].get("token_blacklist.OutstandingToken", 0)
     noted = LogEntry.objects.filter(
         content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)
@@ -44,6 +46,7 @@ def erase_account(*, user: User, pseudonym: str) -> Counts:
     return {
         "users.User": 1,
         "users.Address": addresses,
+        "users.Identity": identities,
         "token_blacklist.OutstandingToken": tokens,
         "admin.LogEntry": noted,
     }
@@ -68,6 +71,12 @@ HOLDS: Final[Mapping[str, Table]] = {
             Fate.DELETED,
         ),
     ),
+    "users.Identity": Table(
+        kept="until its owner removes it, or is erased",
+        personal={"subject": Fate.DELETED, "email": Fate.DELETED},
+        plain=("issuer",),
+    ),
+    "users.UsedState": Table(kept="24 hours"),
     "users.Attempt": Table(kept="24 hours; a keyed hash", personal={"digest": Fate.EXPIRES}),
     "token_blacklist.OutstandingToken": Table(
         kept="until it is erased; says which account, not whose", personal={"token": Fate.DELETED}, plain=("jti",)

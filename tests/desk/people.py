@@ -37,12 +37,13 @@ from tests import factories
 from tests.gateways import FakeGateway
 from tests.payments import money
 from users import address_book, registration
-from users.models import User
+from users.models import Identity, User
 
 EMAIL: Final = "zewditu.unmistakable@gmail.com"
 FIRST, LAST, PHONE = "Zewditu", "Unmistakabu", "+251977665544"
 RECEIVER, LANDMARK, RECEIVERS_PHONE = "Tsehay Neighbourly", "the blue kiosk of Qirqos", "+251966554433"
-TRACES: Final = (EMAIL, FIRST, LAST, "977665544", "Tsehay", "Neighbourly", LANDMARK, "966554433")
+SUBJECT, ELSEWHERE = "unmistaken-subject", "zewdi.at.another.place@gmail.com"
+TRACES: Final = (SUBJECT, ELSEWHERE, EMAIL, FIRST, LAST, "977665544", "Tsehay", "Neighbourly", LANDMARK, "966554433")
 """What must stand nowhere in the database afterwards."""
 PLACE: Final = {
     "recipient_name": RECEIVER, "phone_number": RECEIVERS_PHONE, "region": "addis_ababa", "city": "Addis Ababa",
@@ -66,6 +67,9 @@ def account(*, email: str = EMAIL) -> User:
         email=email, password=factories.PASSWORD, first_name=FIRST, last_name=LAST, phone_number=PHONE, language="am"
     )
     address_book.add(user=user, **PLACE)
+    Identity.objects.create(
+        user=user, issuer="https://accounts.example", subject=f"{SUBJECT}-{user.pk}", email=ELSEWHERE
+    )
     staff = factories.user(is_staff=True)
     LogEntry.objects.create(
         user=staff, content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk),

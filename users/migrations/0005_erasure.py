@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("users", "0003_address"),
+        ("users", "0004_identity"),
     ]
 
     operations = [
