@@ -29,8 +29,8 @@ ROUNDS: Final = 5
 """How often a test with real faults or races repeats its fault within one unit: `NEXUS_PROOF_ROUNDS`."""
 EXAMPLES: Final = 2_000
 """How many examples a generated test is given within one unit: `NEXUS_PROOF_EXAMPLES`."""
-DOCUMENT_ROUNDS: Final = 6
-"""Twelve tests, `EXAMPLES` requests in each: more than 100,000 in all."""
+DOCUMENT_EXAMPLES: Final = 10_000
+"""Requests of each of twelve tests: more than 100,000 in all."""
 UNIT_SECONDS: Final = 3600.0
 """No unit takes so long: what does is stuck."""
 
@@ -276,6 +276,14 @@ def everything() -> list[Part]:
     repeated = {"NEXUS_PROOF_ROUNDS": str(ROUNDS)}
     return [
         CrashPoints(),
+        Repeated(
+            name="requests made of the API's document",
+            paths=["tests/hostile/test_against_the_document.py"],
+            env=generated | {"NEXUS_PROOF_EXAMPLES": str(DOCUMENT_EXAMPLES)},
+            each=True,
+            times=DOCUMENT_EXAMPLES,
+            at_once=CORES,
+        ),
         Repeated(name="faults with real servers", paths=["tests/faults"], env=repeated),
         Repeated(name="races", paths=["tests/races"], env=repeated),
         Repeated(name="plans over a million orders", paths=["tests/volume"], env={"NEXUS_VOLUME_ORDERS": "1000000"}),
@@ -286,18 +294,11 @@ def everything() -> list[Part]:
             env=generated,
             each=True,
             times=EXAMPLES,
+            at_once=CORES,
         ),
         Repeated(
             name="the corpus, whole, at every route",
             paths=[f"tests/hostile/test_{name}.py" for name in ("every_route", "logs", "mass_assignment")],
             env=repeated,
-        ),
-        Repeated(
-            name="requests made of the API's document",
-            paths=["tests/hostile/test_against_the_document.py"],
-            env=generated,
-            each=True,
-            rounds=DOCUMENT_ROUNDS,
-            times=EXAMPLES,
         ),
     ]

@@ -24,7 +24,7 @@ class ProviderAnswerInvalid(DomainError):
     code, status, title = "provider_answer_invalid", 502, "What the other side answered cannot be believed."
     storable = False
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str = "malformed") -> None:
         super().__init__(reason=reason)
         self.reason = reason
 
