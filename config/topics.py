@@ -8,6 +8,7 @@ TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "user.registered": ("notifications.dispatch",),
     "catalogue.changed": ("products.forget_shelf",),
     "user.password_changed": ("notifications.dispatch",),
+    "identity.linked": ("notifications.dispatch",),
     "user.reset_asked": ("notifications.dispatch",),
     # Written so that an unknown address costs as much as a known one; there is nobody to tell.
     "user.reset_asked_in_vain": (),

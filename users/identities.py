@@ -168,6 +168,8 @@ def link(*, user: User, back: Return, at: datetime) -> Identity:
         )
         if identity.user_id != user.pk:
             raise IdentityTaken
+        if is_new:
+            outbox.record(topic="identity.linked", user_id=user.pk)
     if is_new:
         log.info("identity.linked", user_id=user.pk, identity=str(identity.pk))
     return identity

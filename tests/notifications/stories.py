@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.test import override_settings
 from django.utils.timezone import now
 
 from core.models import Event
@@ -18,10 +19,11 @@ from orders import lifecycle
 from orders.models import Order
 from payments import attempts, refunds, repayments, settlement
 from payments.models import Payment, Refund
-from tests import factories
+from tests import factories, openid_provider
 from tests.gateways import FakeGateway
-from users import passwords, recovery, registration
+from users import identities, passwords, recovery, registration
 from users.models import User
+from users.openid import metadata
 
 
 def paid_order(**fields: Any) -> Order:
@@ -84,6 +86,23 @@ def reset_asked(**fields: Any) -> User:
 def password_changed(**fields: Any) -> User:
     user = registered(**fields)
     passwords.change(user=user, current=factories.PASSWORD, new=f"{factories.PASSWORD} and more", at=now())
+    return user
+
+
+def identity_linked(**fields: Any) -> User:
+    """Somebody with an account links one that they have elsewhere to it."""
+    user = registered(**fields)
+    provider = openid_provider.shared()
+    provider.reset()
+    metadata.forget()
+    with override_settings(
+        SIGN_IN_PROVIDERS={"local": provider.registration},
+        SIGN_IN_RETURN_URLS=["https://shop.example/back"],
+        SIGN_IN_DEADLINE_SECONDS=20,
+    ):
+        departure = identities.start(provider="local", return_url="", is_fresh=False, at=now())
+        arrived = provider.arrives(departure.authorization_url)
+        identities.link(user=user, back=identities.Return(proof=departure.proof, **arrived), at=now())
     return user
 
 

@@ -435,6 +435,7 @@ def test_who_is_told_of_their_account_signs_in_to_it_links_and_from_then_on_come
     answer = browser.links()
 
     assert answer.status_code == 201, answer.content
+    assert Event.objects.get(topic="identity.linked").payload == {"user_id": person.pk}, "the owner is written to"
     told = answer.json()
     assert (told["provider"], told["label"], told["email"], told["used_at"]) == (
         "local", "The local one", ABEBECH, None,
@@ -455,6 +456,7 @@ def test_linking_again_changes_nothing(signed_in):
 
     assert first == again
     assert Identity.objects.count() == 1
+    assert Event.objects.filter(topic="identity.linked").count() == 1, "and nobody is written to twice"
 
 
 def test_linking_wants_the_password_given_a_moment_ago(signed_in, person, problem):
