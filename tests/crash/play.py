@@ -146,8 +146,10 @@ class Play:
         """
 
         def look() -> str | None:
-            attempts = self.send("GET", f"/orders/{order['number']}/payments/", **token_of(order))["body"]["results"]
-            for attempt in attempts:
+            told = self.send("GET", f"/orders/{order['number']}/payments/", **token_of(order))["body"]
+            if "results" not in told:  # while this process was held, the other has gone on until the guest was erased
+                raise GaveUp(f"{order['number']} is not told: {told['code']}")
+            for attempt in told["results"]:
                 if attempt["checkout_url"] and attempt["status"] == "pending":
                     return str(attempt["tx_ref"])
             if self.look(order)["status"] != "awaiting_payment":
