@@ -184,7 +184,7 @@ def test_every_point_is_needed_in_every_way_with_three_seeds():
 
 @pytest.mark.timeout(600)
 def test_a_case_that_is_really_played_is_counted(tmp_path):
-    code, text = prove(tmp_path, CrashPoints(only=["relay.marked"], seeds=1, at_once=2), budget="1s")
+    code, text = prove(tmp_path, CrashPoints(only=["relay.marked"], journey="account", seeds=1, at_once=2), budget="1s")
 
     assert code in {0, 2}
     assert re.search(r"\| crash points: 1 points × kill, term, raise, stall \| [1-9]\d* \| 0 \|", text), text
@@ -192,7 +192,7 @@ def test_a_case_that_is_really_played_is_counted(tmp_path):
 
 @pytest.mark.timeout(600)
 def test_a_point_that_nobody_passes_is_a_failure_that_names_it(tmp_path, monkeypatch, capsys):
-    nobody = CrashPoints(only=["relay.marked"], seeds=1, at_once=1)
+    nobody = CrashPoints(only=["relay.marked"], journey="account", seeds=1, at_once=1)
     nobody.points = ["nobody.comes_here"]
 
     code, _ = prove(tmp_path, nobody, budget="1s")
