@@ -10,7 +10,7 @@ BIN    := $(VENV)/bin
 LOCK   := requirements/dev.txt
 READY  := $(VENV)/.installed
 CORES  := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
-JOBS   ?= $(shell test $(CORES) -gt 2 && echo 2 || echo $(CORES))
+JOBS   ?= $(shell test $(CORES) -gt 1 && echo 3 || echo 2)
 
 export PORT VENV PYTHON
 

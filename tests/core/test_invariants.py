@@ -7,18 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
-from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import connection
+from django.test import TestCase
 from django.utils.timezone import now
 
-from config.celery import app
 from core import invariants
-from core.models import Event, InvariantCheck
+from core.models import Event
 from core.money import Currency, Money
 from notifications import dispatch
 from orders import lifecycle
@@ -30,7 +29,7 @@ from payments.flow import PAYMENT_FLOW, REFUND_FLOW
 from payments.gateway import RefundVerdict, Verdict
 from payments.models import Discrepancy, JournalEntry, Payment, Refund, WebhookEvent
 from products.models import Product
-from tests import factories, threads
+from tests import factories
 from tests.gateways import FakeGateway
 from tests.payments.test_webhooks import body_for, signed
 
@@ -40,8 +39,16 @@ NAMES = [f"INV{n}" for n in (1, 2, 3, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
 SOON = timedelta(hours=1)
 
 
-@pytest.fixture
-def shop(gateway: FakeGateway) -> datetime:
+@pytest.fixture(scope="module")
+def shop(django_db_setup: None, django_db_blocker: Any) -> Iterator[datetime]:
+    """One for all that ask for it: what a test does to it is undone at its end."""
+    with django_db_blocker.unblock():
+        begun = TestCase._enter_atomics()
+        yield a_shop(FakeGateway())
+        TestCase._rollback_atomics(begun)
+
+
+def a_shop(gateway: FakeGateway) -> datetime:
     """Orders in every state, refunds in most, a surplus, money that differs; and everything that had to follow, has."""
     at = now()
     factories.delivery_option(code="pickup", kind="pickup", price="50.00")
@@ -590,91 +597,3 @@ def test_an_invariant_that_cannot_be_looked_at_counts_as_broken_and_hides_no_oth
 
     assert found["INV1"][0].startswith("the check itself: could not be made")
     assert found["INV2"] == ["x: 100 % sure"]
-
-
-# --- The whole check, in a snapshot of its own ---
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_check_that_finds_nothing_is_noted_and_the_system_is_whole(api, recorded):
-    assert invariants.last() is None
-    assert invariants.check(at=now()) == []
-
-    checked = api.client.get("/healthz/ready").json()
-    assert checked["invariants"]["broken"] == []
-    assert "invariants" not in checked["degraded"]
-    assert [line["broken"] for line in recorded.of("invariants.checked")] == [0]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_broken_invariant_is_said_loudly_noted_and_degrades_the_system(api, recorded):
-    for number in range(7):
-        factories.product(sku=f"ODD-{number}")
-    Product.objects.update(held=1)
-
-    broken_ones = invariants.check(at=now())
-
-    assert [each.name for each in broken_ones] == ["INV7"]
-    assert len(broken_ones[0].rows) == 7
-    (line,) = recorded.of("invariant.broken")
-    assert (line["level"], line["invariant"], line["rows"], len(line["subjects"])) == ("critical", "INV7", 7, 5)
-    document = api.client.get("/healthz/ready").json()
-    assert (document["status"], document["invariants"]["broken"]) == ("degraded", ["INV7"])
-    assert "invariants" in document["degraded"]
-
-    Product.objects.update(held=0)
-    invariants.check(at=now())
-
-    assert "invariants" not in api.client.get("/healthz/ready").json()["degraded"]
-    assert InvariantCheck.objects.count() == 2
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_command_says_what_is_broken_and_exits_1():
-    out = StringIO()
-    call_command("check_invariants", stdout=out)
-    assert out.getvalue() == f"All {len(NAMES)} invariants hold.\n"
-
-    factories.product(sku="ODD")
-    Product.objects.update(held=1)
-    out = StringIO()
-    with pytest.raises(CommandError, match="1 of 18 invariants are broken") as failed:
-        call_command("check_invariants", "--days", "1", stdout=out)
-
-    assert failed.value.returncode == 1
-    assert "✗ INV7: What is held of a product" in out.getvalue()
-    assert "    ODD: 1 are held, unpaid orders reserve 0" in out.getvalue()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_check_that_takes_too_long_is_cut_off_and_says_so():
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("LOCK TABLE products_product IN ACCESS EXCLUSIVE MODE")
-        (found,) = threads.run([lambda: invariants.check(at=now(), statement_timeout=timedelta(milliseconds=200))])
-
-    assert {each.name for each in found} >= {"INV7"}
-    assert "could not be made" in found[0].rows[0][1]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_check_writes_nothing_but_its_own_note(shop):
-    before = Event.objects.count(), JournalEntry.objects.count()
-    invariants.check(at=now())
-
-    assert (Event.objects.count(), JournalEntry.objects.count()) == before
-
-
-def test_it_is_looked_at_every_hour():
-    (entry,) = [entry for entry in app.conf.beat_schedule.values() if entry["task"] == "core.check_invariants"]
-    assert entry["schedule"] == 3600
-    app.loader.import_default_modules()
-    assert app.tasks["core.check_invariants"].acks_late
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_hourly_task_looks_and_notes():
-    app.loader.import_default_modules()
-    app.tasks["core.check_invariants"](outbox_event=1)
-
-    assert InvariantCheck.objects.get().broken == []
-    assert invariants.last() is not None

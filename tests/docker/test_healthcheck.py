@@ -35,7 +35,7 @@ def web() -> Iterator[Callable[[int], tuple[int, Asked]]]:
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         return server.server_port, asked
 
     yield start

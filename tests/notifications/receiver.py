@@ -82,7 +82,7 @@ def listening(*, tls: ssl.SSLContext | None = None) -> Iterator[System]:
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     system.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/hook?of=ours"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield system

@@ -243,7 +243,8 @@ def _test_files(path: Path) -> list[Path]:
 
 
 def _pytest(arguments: Sequence[str], *, env: Mapping[str, str], verbose: bool = False) -> tuple[int, str]:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-o", "timeout=0", *arguments]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-o", "timeout=0", "--show-capture=no"]
+    command += arguments
     if verbose:
         command += ["-o", "addopts=-p tests.services --import-mode=importlib"]
     try:
