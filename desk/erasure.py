@@ -23,6 +23,7 @@ from core.transactions import durable
 from desk import registry
 from desk.flow import OPEN, ErasureStatus
 from desk.models import Erasure, ErasureHistory
+from notifications import personal as notifications_personal
 from orders import personal as orders_personal
 from orders.models import Order
 from payments import personal as payments_personal
@@ -48,7 +49,11 @@ def orders_of(erasure: Erasure) -> QuerySet[Order]:
 def obstacles(*, orders: QuerySet[Order]) -> list[str]:
     """What of these orders is not settled: while there is any, their customer is needed."""
     is_open = orders_personal.unfinished(orders=orders).exists()
-    return [*([ORDER_OPEN] if is_open else []), *payments_personal.unsettled(orders=orders)]
+    return [
+        *([ORDER_OPEN] if is_open else []),
+        *payments_personal.unsettled(orders=orders),
+        *notifications_personal.due(orders=orders),
+    ]
 
 
 def carry_out(*, erasure_id: UUID, at: datetime, budget_seconds: int = BUDGET_SECONDS) -> None:

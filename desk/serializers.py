@@ -11,10 +11,11 @@ from core.openapi import example
 from desk import erasure
 from desk.flow import OPEN, ErasureStatus
 from desk.models import Erasure
+from notifications.personal import MESSAGE_DUE
 from payments.personal import Unsettled
 
 STATUSES: Final = [(status.value, status.value.replace("_", " ")) for status in ErasureStatus if status in OPEN]
-WAITS_FOR: Final = [(each, each.replace("_", " ")) for each in (erasure.ORDER_OPEN, *Unsettled)]
+WAITS_FOR: Final = [(each, each.replace("_", " ")) for each in (erasure.ORDER_OPEN, *Unsettled, MESSAGE_DUE)]
 
 
 @example("Nothing")

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from django.db.models import Exists, OuterRef, QuerySet
+
 from core import personal
 from core.personal import Counts, Fate, Mentions, Table
 from notifications.models import Notification, WebhookAttempt, WebhookMessage
 from orders.models import Order
 from users.models import User
+
+MESSAGE_DUE: Final = "message_due"
+"""Somebody has paid and nothing is written that tells them so: after an outage it comes late, but it comes."""
+
+
+def due(*, orders: QuerySet[Order]) -> list[str]:
+    """Which messages these orders' customers still have to get before they are forgotten."""
+    told = Notification.objects.filter(order=OuterRef("pk"), template="order_paid")
+    untold = orders.filter(paid_at__isnull=False).exclude(Exists(told))
+    return [MESSAGE_DUE] if untold.exists() else []
 
 
 def erase_order(*, order: Order, pseudonym: str, mentions: Mentions) -> Counts:  # noqa: ARG001 - as in every app

@@ -16,8 +16,10 @@ INTERRUPTIONS: Final = 5
 SWEEP_SECONDS: Final = 20.0
 """One sweep's time for new attempts; with the slowest mail server it still ends before the task's own limit of 45 s."""
 MISSED_AFTER: Final = timedelta(minutes=2)
-MISSED_UNTIL: Final = timedelta(hours=24)
-"""Between these ages a published event without a message is taken for one whose task was lost."""
+MISSED_UNTIL: Final = timedelta(hours=72)
+"""Between these ages a published event without a message is taken for one whose task was lost: an outage may last a
+weekend.
+"""
 
 
 def pause(*, attempts: int) -> timedelta:

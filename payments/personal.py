@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 from django.db import DataError, connection, transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from core import personal
 from core.personal import Counts, Fate, Mentions, Table
@@ -76,9 +76,10 @@ def unsettled(*, orders: QuerySet[Order]) -> list[Unsettled]:
     waiting = WebhookEvent.objects.filter(
         tx_ref__in=payments.values("tx_ref"), disposition__in=[Disposition.RECEIVED, Disposition.PARKED]
     )
-    undecided = payments.filter(status=PaymentStatus.MISMATCHED, decided_by="")
+    # One condition on the state: with two lists of the orders PostgreSQL would read all payments there are.
+    undecided = Q(status=PaymentStatus.MISMATCHED, decided_by="")
     found = {
-        Unsettled.PAYMENT_OPEN: payments.filter(status__in=OPEN) | undecided,
+        Unsettled.PAYMENT_OPEN: payments.filter(Q(status__in=OPEN) | undecided),
         Unsettled.REFUND_OPEN: Refund.objects.filter(payment__in=payments, status__in=REFUND_OPEN),
         Unsettled.MONEY_UNAPPLIED: owed,
         Unsettled.DISCREPANCY_OPEN: Discrepancy.objects.filter(order__in=orders, status=DiscrepancyStatus.OPEN),

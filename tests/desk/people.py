@@ -134,7 +134,14 @@ def pay(order: Order, gateway: FakeGateway, *, amount: str | None = None) -> Pay
     gateway.pay(payment, amount=amount)
     told_by_chapa(payment, gateway)
     payment.refresh_from_db()
+    tell_who_has_paid()
     return payment
+
+
+def tell_who_has_paid() -> None:
+    """The message that says so is written; whether it has left is another matter."""
+    for event in Event.objects.filter(topic="order.paid").order_by("pk"):
+        dispatch.dispatch(event_id=event.pk)
 
 
 def give_back(payment: Payment, gateway: FakeGateway) -> Refund:

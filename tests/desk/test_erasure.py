@@ -261,6 +261,7 @@ class TestWaiting:
 
         gateway.pay(payment)
         people.settle(payment, gateway)
+        people.tell_who_has_paid()
         assert people.carry_out(asked).waits_for == ["order_open"]
         lifecycle.fulfil(number=placed.number, actor="staff:1", at=now())
 
@@ -305,6 +306,18 @@ class TestWaiting:
         WebhookEvent.objects.update(disposition="received", next_attempt_at=now())
 
         assert people.carry_out(ask(person)).waits_for == ["webhook_waiting"]
+
+    def test_whoever_has_paid_is_told_so_first(self, person, gateway):
+        payment = factories.pending_payment(order=people.order(user=person), gateway=gateway)
+        gateway.pay(payment)
+        people.settle(payment, gateway)
+        lifecycle.fulfil(number=payment.order.number, actor="staff:1", at=now())
+
+        asked = people.carry_out(ask(person))
+        assert (asked.status, asked.waits_for) == ("requested", ["message_due"])
+
+        people.tell_who_has_paid()
+        assert people.carry_out(asked).status == "done"
 
     def test_nothing_happens_before_its_time(self, person):
         asked = ask(person)
@@ -497,7 +510,7 @@ class TestRaces:
         placed.refresh_from_db()
         asked.refresh_from_db()
         assert (placed.status, placed.email) == ("paid", people.EMAIL)
-        assert (asked.status, asked.waits_for) == ("under_way", ["order_open"])
+        assert (asked.status, asked.waits_for) == ("under_way", ["message_due", "order_open"])
 
     def test_an_order_that_is_placed_between_the_last_look_and_the_end_is_done_too(self, person):
         asked = ask(person)

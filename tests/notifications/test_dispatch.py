@@ -172,16 +172,17 @@ def published(topic: str, *, ago: timedelta) -> Event:
     return event
 
 
-def test_an_event_whose_task_was_lost_with_the_broker_is_found_again():
+@pytest.mark.parametrize("ago", [timedelta(minutes=3), timedelta(hours=71)], ids=["soon", "after a weekend's outage"])
+def test_an_event_whose_task_was_lost_with_the_broker_is_found_again(ago):
     stories.paid_order()
-    event = published("order.paid", ago=timedelta(minutes=3))
+    event = published("order.paid", ago=ago)
 
     assert dispatch.catch_up() == 1
 
     assert Notification.objects.get().event_id == event.pk
 
 
-@pytest.mark.parametrize("ago", [timedelta(seconds=30), timedelta(hours=25)])
+@pytest.mark.parametrize("ago", [timedelta(seconds=30), timedelta(hours=73)])
 def test_an_event_that_is_on_its_way_or_old_news_is_not_looked_for(ago):
     stories.paid_order()
     published("order.paid", ago=ago)

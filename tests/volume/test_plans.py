@@ -18,9 +18,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
-from core import health, invariants
+from core import health, invariants, personal
 from core.models import Event
 from core.relay import Relay
+from desk import erasure, wishes
 from orders import access, lifecycle
 from orders.models import Order
 from payments import reconciliation, volume, webhooks
@@ -168,6 +169,17 @@ def test_attempts_that_are_to_be_looked_at(reads, many):
 
 def test_deliveries_that_were_left_over(reads, many):
     assert reads(lambda: webhooks.sweep(gateway=FakeGateway(), clock=now)) == 0
+
+
+def test_somebody_is_erased_and_what_came_late_is_tidied_away(reads, order, settings):
+    settings.ERASURE_GRACE = timedelta(0)
+    user = User.objects.get(pk=order.customer_id)
+    settled = Order.objects.filter(customer=user).exclude(status="awaiting_payment").count()
+    wishes.request(user=user, actor=f"customer:{user.pk}", at=now())
+
+    assert reads(lambda: erasure.sweep(clock=now)) == 1
+    assert Order.objects.filter(customer=user, email__endswith=f"@{personal.DOMAIN}").count() == settled > 0
+    assert reads(erasure.tidy) == 0
 
 
 def test_the_outbox(reads, many):
