@@ -1,0 +1,184 @@
+"""Why is this order not paid? One plain sentence, what happens next by itself, and when.
+
+Support answers "I paid, where is my order?" from it. Everything is read from our own rows; nobody is asked. Of several
+things that are true the one is said that decides: a person's decision before money, money before attempts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from notifications.flow import NotificationStatus
+from notifications.models import Notification
+from orders.flow import OrderStatus
+from orders.models import Order
+from payments.flow import REFUND_OPEN, DiscrepancyStatus, PaymentStatus
+from payments.models import Discrepancy, Disposition, Payment, Refund, WebhookEvent
+
+
+class Why(StrEnum):
+    """What is the matter; for programs and for tests."""
+
+    PAID = "paid"
+    PAID_AND_UNTOLD = "paid_and_untold"
+    GIVEN_BACK = "given_back"
+    A_PERSON_DECIDES = "a_person_decides"
+    MONEY_CAME_LATE = "money_came_late"
+    CHAPA_SAID_SO = "chapa_said_so"
+    PAGE_OPEN = "page_open"
+    NO_ANSWER = "no_answer"
+    LAST_TRY_FAILED = "last_try_failed"
+    NOBODY_STARTED = "nobody_started"
+    CLOSED_UNPAID = "closed_unpaid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """`then` is what happens next if nobody does anything, and `at` when, where that is known."""
+
+    why: Why
+    sentence: str
+    then: str
+    at: datetime | None = None
+
+
+def explain(*, order: Order) -> Explanation:
+    """What is the matter with this order. Six statements at most, and nothing is changed."""
+    payments = list(Payment.objects.filter(order=order).order_by("created_at", "id"))
+    undecided = Discrepancy.objects.filter(order=order, status=DiscrepancyStatus.OPEN).order_by("pk").first()
+    if undecided is not None:
+        return _undecided(undecided)
+    if order.paid_at is not None:
+        return _paid(order, payments)
+    late = next((payment for payment in payments if payment.captured is not None), None)
+    if late is not None:
+        return _late(order, late)
+    heard = _heard(payments)
+    if heard is not None:
+        return heard
+    if order.status == OrderStatus.AWAITING_PAYMENT:
+        return _awaiting(order, payments[-1] if payments else None)
+    return _closed(order, payments)
+
+
+def _undecided(discrepancy: Discrepancy) -> Explanation:
+    return Explanation(
+        why=Why.A_PERSON_DECIDES,
+        sentence=f"Our books and Chapa's differ ({discrepancy.kind}): {discrepancy.ours or 'nothing'} with us, "
+        f"{discrepancy.theirs or 'nothing'} with them.",
+        then="Nothing happens by itself: finance decides about the discrepancy.",
+    )
+
+
+def _paid(order: Order, payments: list[Payment]) -> Explanation:
+    if order.status == OrderStatus.REFUNDED:
+        return Explanation(
+            why=Why.GIVEN_BACK,
+            sentence=f"It was paid, and {order.refunded_total} went back.",
+            then="Nothing more happens.",
+        )
+    settling = next((payment for payment in payments if payment.settles_order), None)
+    how = f" by {settling.method}" if settling is not None and settling.method else ""
+    came = settling.captured if settling is not None else order.total
+    sentence = f"It is paid: {came} came{how}."
+    if order.status == OrderStatus.FULFILLED:
+        return Explanation(why=Why.PAID, sentence=sentence, then="The goods have left; nothing more happens.")
+    told = Notification.objects.filter(order=order, template="order_paid").first()
+    if told is None or told.status in {NotificationStatus.QUEUED, NotificationStatus.SENDING}:
+        return Explanation(
+            why=Why.PAID_AND_UNTOLD,
+            sentence=f"{sentence} The message that says so has not left yet.",
+            then="It is sent, or tried again.",
+            at=told.next_attempt_at if told is not None else None,
+        )
+    if told.status == NotificationStatus.FAILED:
+        return Explanation(
+            why=Why.PAID_AND_UNTOLD,
+            sentence=f"{sentence} The message that says so could not be sent: {told.last_error or 'no reason given'}.",
+            then="Nothing happens by itself: send it again, or call.",
+        )
+    return Explanation(why=Why.PAID, sentence=sentence, then="It waits to be fulfilled.")
+
+
+def _late(order: Order, payment: Payment) -> Explanation:
+    refund = Refund.objects.filter(payment=payment).order_by("-created_at").first()
+    sentence = f"{payment.captured} came when the order was {order.status}, so it does not pay it and is kept apart."
+    if refund is None:
+        return Explanation(
+            why=Why.MONEY_CAME_LATE, sentence=sentence, then="Nothing happens by itself: finance gives it back."
+        )
+    if refund.status in REFUND_OPEN:
+        return Explanation(
+            why=Why.MONEY_CAME_LATE,
+            sentence=sentence,
+            then=f"It goes back: the refund is {refund.status}.",
+            at=refund.next_check_at,
+        )
+    return Explanation(
+        why=Why.MONEY_CAME_LATE, sentence=sentence, then=f"The refund of it is {refund.status}; nothing more happens."
+    )
+
+
+def _heard(payments: list[Payment]) -> Explanation | None:
+    """Chapa has told us something that we have not dealt with yet."""
+    waiting = (
+        WebhookEvent.objects.filter(
+            tx_ref__in=[payment.tx_ref for payment in payments],
+            disposition__in=[Disposition.RECEIVED, Disposition.PARKED],
+        )
+        .order_by("pk")
+        .first()
+    )
+    if waiting is None:
+        return None
+    failed = f" The last try failed: {waiting.last_error.splitlines()[-1]}" if waiting.last_error else ""
+    return Explanation(
+        why=Why.CHAPA_SAID_SO,
+        sentence=f"Chapa has told us of it ({waiting.said or waiting.event}); we have not dealt with that yet.{failed}",
+        then="It is dealt with as soon as a worker is free, or tried again.",
+        at=waiting.next_attempt_at,
+    )
+
+
+def _awaiting(order: Order, last: Payment | None) -> Explanation:
+    if last is None:
+        return Explanation(
+            why=Why.NOBODY_STARTED,
+            sentence="Nobody has started to pay it.",
+            then="It expires, and its goods are free again.",
+            at=order.expires_at,
+        )
+    if last.status == PaymentStatus.UNKNOWN or (last.status == PaymentStatus.CREATED and not last.checkout_url):
+        return Explanation(
+            why=Why.NO_ANSWER,
+            sentence="Chapa did not answer when the payment was started, so we do not know whether there is a page.",
+            then="We ask Chapa.",
+            at=last.next_check_at,
+        )
+    if last.is_open:
+        said = f"; Chapa's last word is “{last.gateway_said}”" if last.gateway_said else ""
+        return Explanation(
+            why=Why.PAGE_OPEN,
+            sentence=f"The customer was sent to Chapa's page, and Chapa has seen no money yet{said}.",
+            then="We ask Chapa again.",
+            at=last.next_check_at,
+        )
+    why = f": {last.failure_reason}" if last.failure_reason else ""
+    return Explanation(
+        why=Why.LAST_TRY_FAILED,
+        sentence=f"The last attempt to pay it is {last.status}{why}.",
+        then="The customer may try again; else it expires.",
+        at=order.expires_at,
+    )
+
+
+def _closed(order: Order, payments: list[Payment]) -> Explanation:
+    watched = [payment.next_check_at for payment in payments if payment.next_check_at is not None]
+    then = "We go on asking Chapa, for money that comes late." if watched else "Nothing more happens."
+    how = "was cancelled" if order.status == OrderStatus.CANCELLED else "expired"
+    tried = "" if payments else "; nobody had started to pay it"
+    return Explanation(
+        why=Why.CLOSED_UNPAID, sentence=f"It {how} unpaid{tried}.", then=then, at=min(watched, default=None)
+    )
