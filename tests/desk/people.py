@@ -53,12 +53,14 @@ PLACE: Final = {
 
 @dataclass
 class Mailbox:
-    """A channel that takes what it is given."""
+    """A channel that takes what it is given, unless it is told to refuse."""
 
     sent: list[Letter] = field(default_factory=list)
     failure: Undelivered | None = None
 
     def send(self, *, letter: Letter) -> None:
+        if self.failure is not None:
+            raise self.failure
         self.sent.append(letter)
 
 
