@@ -43,7 +43,7 @@ class HistoryInline(ReadOnlyInline):
 @admin.register(Erasure)
 class ErasureAdmin(ReadOnlyAdmin):
     list_display = (
-        "__str__", "status", "requested_by", "requested_at", "due_at", "waits_for", "next_check_at", "finished_at",
+        "requested_at", "status", "waits_for", "due_at", "requested_by", "next_check_at", "finished_at",
     )  # fmt: skip
     list_filter = ("status", "requested_at")
     search_fields = ("=id", "email", "pseudonym", "request_id")
