@@ -251,7 +251,8 @@ def _pytest(arguments: Sequence[str], *, env: Mapping[str, str], verbose: bool =
         done = subprocess.run(
             command,
             cwd=ROOT,
-            env={**os.environ, **env},
+            # Said, because whoever imports Celery's app is given a developer's settings, and its children inherit them.
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.test", **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -221,10 +221,13 @@ def test_one_case_is_played_again_from_the_command_line():
 
 @pytest.fixture
 def tests_of_my_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two tests, one of which fails where its variable says so."""
+    """Two tests, one of which fails where its variable says so; run from a process that has a developer's settings."""
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "config.settings.dev")
     file = tmp_path / "test_mine.py"
     file.write_text(
-        "import os\n\n\ndef test_a():\n    pass\n\n\ndef test_b():\n    assert os.environ['HOW_MANY'] == '2'\n"
+        "import os\n\n\n"
+        "def test_a():\n    assert os.environ['DJANGO_SETTINGS_MODULE'] == 'config.settings.test'\n\n\n"
+        "def test_b():\n    assert os.environ['HOW_MANY'] == '2'\n"
     )
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -p no:django -p no:xdist\n")
     monkeypatch.setattr(parts, "ROOT", tmp_path)

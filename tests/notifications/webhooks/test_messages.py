@@ -152,7 +152,7 @@ def test_an_event_whose_task_was_lost_is_found_by_the_sweep(system):
     assert messages.catch_up(at=now()) == 0
 
 
-@pytest.mark.parametrize("age", [timedelta(seconds=30), timedelta(hours=25)])
+@pytest.mark.parametrize("age", [timedelta(seconds=30), timedelta(hours=73)])
 def test_an_event_that_is_on_its_way_or_old_news_is_not_looked_for(system, age):
     hooks.endpoint(system)
     stories.paid_order()
