@@ -25,7 +25,7 @@ EXAMPLE = reading.ROOT / ".env.example"
 DEV = reading.DOCKER / "dev.env"
 SERVERS = {"postgres", "rabbitmq", "redis"}
 GATEWAY = "gateway"
-FOR_DEVELOPMENT = {"mail", "catalogue", "sandbox", "sandbox-for-web", "sandbox-for-worker"}
+FOR_DEVELOPMENT = {"mail", "catalogue", "delivery-options", "sandbox", "sandbox-for-web", "sandbox-for-worker"}
 
 
 def made_up(name: str) -> str:
