@@ -222,6 +222,7 @@ class Bench:
         self._place.folder.mkdir()
         self._sandbox.control.reset()
         self._mail.mails.clear()
+        self._mail.raw.clear()
         self._other.posts.clear()
         self._drop(self._place.database)
         with self._server.cursor() as cursor:

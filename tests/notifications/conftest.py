@@ -21,6 +21,7 @@ def mail_server(_one_mail_server: MailServer, settings: Any) -> MailServer:
     """A real SMTP server that Django's settings lead to; empty and willing."""
     server = _one_mail_server
     server.mails.clear()
+    server.raw.clear()
     server.recipients.clear()
     server.script.clear()
     server.conversations = 0

@@ -20,12 +20,15 @@ ACCEPTED = "250 OK"
 
 
 class MailServer:
-    """`mails` is what was accepted, in order. `script["RCPT"] = "550 5.1.1 no such user"` refuses; `HANG` answers
-    nothing more, `DROP` closes the connection. Stages: MAIL, RCPT, DATA, ACCEPTED (after the mail was taken), QUIT.
+    """`mails` is what was accepted, in order, and `raw` the same as it came.
+
+    `script["RCPT"] = "550 5.1.1 no such user"` refuses; `HANG` answers nothing more, `DROP` closes the connection.
+    Stages: MAIL, RCPT, DATA, ACCEPTED (after the mail was taken), QUIT.
     """
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
+        self.raw: list[bytes] = []
         self.recipients: list[str] = []
         self.script: dict[str, str] = {}
         self.conversations = 0
@@ -67,6 +70,7 @@ class MailServer:
             return said
         content = envelope.content
         assert isinstance(content, bytes)
+        self.raw.append(content)
         self.mails.append(email.message_from_bytes(content, policy=email.policy.default))
         self.recipients.extend(envelope.rcpt_tos)
         return await self._play("ACCEPTED", server)

@@ -45,6 +45,29 @@ def why_not(**changes: str) -> Undelivered:
     return caught.value
 
 
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "ትዕዛዝ K7M2-9QXD ተረጋግጧል",
+        "ወደ Nexus መለያዎ አዲስ መግቢያ ተጨምሯል እና ትዕዛዝ K7M2-9QXD ተረጋግጧል በአዲስ አበባ ውስጥ",
+        "ት" * 200,
+        "Order K7M2-9QXD – confirmed",
+        "Order K7M2-9QXD is confirmed",
+        "An order whose name is so long that its subject has to go on in another line: K7M2-9QXD is confirmed",
+    ],
+)
+def test_a_subject_begins_where_it_is_announced_and_no_line_of_it_is_long(mail_server: MailServer, subject):
+    send(subject=subject)
+
+    raw = mail_server.raw[0].decode("utf-8")
+    header = re.search(r"^Subject:(.*(?:\r?\n[ \t].*)*)", raw, re.MULTILINE)
+    assert header is not None
+    first, *others = header[1].splitlines()
+    assert first.strip(), "nothing behind the colon"
+    assert max(len(line) for line in [f"Subject:{first}", *others]) <= 78
+    assert mail_server.mails[0]["Subject"] == subject
+
+
 def test_a_mail_arrives_as_it_was_written(mail_server: MailServer):
     send()
 
@@ -52,7 +75,7 @@ def test_a_mail_arrives_as_it_was_written(mail_server: MailServer):
     assert mail_server.recipients == ["abebech@gmail.com"]
     assert mail["To"] == "abebech@gmail.com"
     assert mail["From"] == "Nexus <orders@nexus.example>"
-    assert mail["Subject"].strip() == "ትዕዛዝ K7M2-9QXD ተረጋግጧል"
+    assert mail["Subject"] == "ትዕዛዝ K7M2-9QXD ተረጋግጧል"
     assert mail["Message-ID"] == "<one@nexus.example>"
     assert parsedate_to_datetime(mail["Date"]).isoformat() == "2026-11-21T05:05:00+00:00"
     assert servers.text_of(mail).strip() == "እናመሰግናለን"
