@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
@@ -29,9 +30,9 @@ IS_PROOF: Final = os.environ.get("HYPOTHESIS_PROFILE") == "proof"
 EXAMPLES: Final = int(os.environ.get("NEXUS_PROOF_EXAMPLES" if IS_PROOF else "NEXUS_DOCUMENT_EXAMPLES", "30"))
 STEPS: Final = 6
 """Of a chain."""
-BATCH: Final = 50
-"""Chains after which Hypothesis begins anew. What it draws for one request hangs on the answer to the one before, so
-that sooner or later it finds itself drawing something else than at the same place before, and gives up.
+BATCH: Final = 1_000
+"""Requests after which Hypothesis begins anew in long runs. What Schemathesis draws hangs on what it drew before, so
+that sooner or later Hypothesis finds another kind of value where it had one, and gives up.
 """
 asked_often = settings(
     max_examples=EXAMPLES,
@@ -42,6 +43,21 @@ asked_often = settings(
     suppress_health_check=list(HealthCheck),
 )
 pytestmark = [pytest.mark.timeout(0)] if IS_PROOF else []
+
+
+@dataclass
+class Asked:
+    """How often was asked."""
+
+    times: int = 0
+
+    def often(self, ask: Callable[[int], None]) -> None:
+        """Ask EXAMPLES times; in batches where that is very often."""
+        if not IS_PROOF:
+            ask(EXAMPLES)
+        while IS_PROOF and self.times < EXAMPLES:
+            with contextlib.suppress(FlakyStrategyDefinition):
+                ask(min(BATCH, EXAMPLES - self.times))
 
 
 @pytest.fixture
@@ -116,25 +132,31 @@ def cases(document: Any, mode: GenerationMode) -> st.SearchStrategy[Case]:
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
 @pytest.mark.parametrize("who", ["guest", "customer", "finance", "admin"])
 def test_no_answer_is_unknown_to_the_document(document: Any, scene: Scene, who: str, mode: GenerationMode) -> None:
-    @asked_often
-    @given(case=cases(document, mode), is_there=st.booleans())
-    def ask(case: Case, is_there: bool) -> None:
-        if not scene.can_go_on:
-            scene.renew()
-        if is_there and mode is GenerationMode.POSITIVE:
-            put_in_order(case, scene)
-        case.headers.pop("Authorization", None)
-        case.headers.update(headers_of(who, scene))
-        case.validate_response(case.call(), checks=CHECKS)
+    asked, of_all = Asked(), cases(document, mode)
 
-    ask()
+    def ask(most: int) -> None:
+        @settings(asked_often, max_examples=most)
+        @given(case=of_all, is_there=st.booleans())
+        def one(case: Case, is_there: bool) -> None:
+            asked.times += 1
+            if not scene.can_go_on:
+                scene.renew()
+            if is_there and mode is GenerationMode.POSITIVE:
+                put_in_order(case, scene)
+            case.headers.pop("Authorization", None)
+            case.headers.update(headers_of(who, scene))
+            case.validate_response(case.call(), checks=CHECKS)
+
+        one()
+
+    asked.often(ask)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("who", ["guest", "customer", "finance", "admin"])
 def test_no_chain_of_requests_leads_to_one(document: Any, scene: Scene, who: str) -> None:
     tokens: dict[str, str] = {}
-    asked = 0
+    asked = Asked()
 
     class Chains(document.as_state_machine()):  # type: ignore[misc]
         """Uses what one answer gave in the next request: places an order, reads it, pays it, cancels it."""
@@ -153,19 +175,15 @@ def test_no_chain_of_requests_leads_to_one(document: Any, scene: Scene, who: str
                 case.headers["X-Order-Token"] = token
 
         def after_call(self, response: Any, case: Case) -> None:
-            nonlocal asked
-            asked += 1
+            asked.times += 1
             if response.status_code == 201 and "access_token" in response.text:
                 tokens[response.json()["number"]] = response.json()["access_token"]
 
         def validate_response(self, response: Any, case: Case, *_: Any, **__: Any) -> None:
             case.validate_response(response, checks=CHECKS)
 
-    def ask(chains: int) -> None:
+    def ask(most: int) -> None:
+        chains = max(most // STEPS, 1)
         Chains.run(settings=settings(asked_often, max_examples=chains, stateful_step_count=STEPS))
 
-    if not IS_PROOF:
-        ask(max(EXAMPLES // STEPS, 1))
-    while IS_PROOF and asked < EXAMPLES:
-        with contextlib.suppress(FlakyStrategyDefinition):
-            ask(BATCH)
+    asked.often(ask)
