@@ -89,7 +89,8 @@ def test_a_payment_appears_without_the_page_asking(site: Site, page: Page, seen:
 
 def test_a_cancellation_appears_and_the_stream_ends_for_good(site: Site, page: Page, seen: Seen) -> None:
     order = factories.order()
-    page.goto(site.shop.link(order))
+    with page.expect_request("**/stream/**"):  # which the server may know of before we do
+        page.goto(site.shop.link(order))
     headline(page, READY)
     site.is_heard(order)
     opened = len(seen.addresses("/stream/"))
