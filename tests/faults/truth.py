@@ -15,6 +15,7 @@ from django.utils.timezone import now
 
 from core import invariants
 from tests.faults.shop import Purchase, Shop
+from tests.stack.eventually import eventually
 
 # Time as an operator moves it. Whoever holds a lease for over ten seconds here is dead: what these tests make workers
 # do takes milliseconds.
@@ -125,7 +126,7 @@ def _what_was_sold_has_left_the_store(shop: Shop) -> None:
 
 def _everybody_was_told_once(shop: Shop, told: list[Purchase], crashes: int) -> None:
     unsent = "SELECT id, status, last_error FROM notifications_notification WHERE status NOT IN ('sent', 'withdrawn')"
-    assert shop.ask(unsent) == []
+    eventually(lambda: shop.ask(unsent) == [], what="the last message has left")
     confirmations = shop.ask(
         "SELECT o.number, n.message_id FROM notifications_notification n JOIN orders_order o ON o.id = n.order_id"
         " WHERE n.template = 'order_paid' AND o.number = ANY(%s)",
