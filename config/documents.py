@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -61,7 +62,16 @@ class _Kept(BaseRenderer):
         return self._bytes[self.media_type]
 
 
-@functools.cache
+_one_at_a_time = threading.Lock()
+"""drf-spectacular finds its extensions while it works for the first time, and two threads would trip over it."""
+
+
 def _made() -> Any:
+    with _one_at_a_time:
+        return _made_once()
+
+
+@functools.cache
+def _made_once() -> Any:
     with translation.override("en"):
         return SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]

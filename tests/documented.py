@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -26,8 +27,17 @@ class Undocumented(AssertionError):
     """The API has answered what its document does not know."""
 
 
-@cache
+_one_at_a_time = threading.Lock()
+"""A live server asks from several threads, and drf-spectacular makes its first document in one."""
+
+
 def document() -> dict[str, Any]:
+    with _one_at_a_time:
+        return _document()
+
+
+@cache
+def _document() -> dict[str, Any]:
     found: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
     return found
 
