@@ -1,1 +1,1 @@
-"""What staff need to see and to do across everything below: for now, the erasure of people."""
+"""What staff need to see and to do across everything below: why an order is not paid, and how people are forgotten."""

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from config import documents
+from tests import threads
 
 ROOT = settings.BASE_DIR
 pytestmark = pytest.mark.django_db
@@ -42,6 +43,15 @@ def test_the_document_is_made_once_however_often_and_in_whatever_language_it_is_
     assert api.client.get("/api/schema/", headers={"Accept-Language": "am"}).content == first
     assert api.client.get("/api/schema/", headers={"Accept": "application/json"}).status_code == 200
     assert (documents._made_once.cache_info().misses, made) == (1, 1)
+
+
+def test_two_who_ask_at_once_for_the_first_time_wait_for_the_same_document():
+    documents._made_once.cache_clear()
+
+    first, second = threads.run([documents._made, documents._made])
+
+    assert first is second
+    assert documents._made_once.cache_info().misses == 1
 
 
 @pytest.mark.parametrize("path", ["docs", "redoc"])
