@@ -6,4 +6,4 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class NexusAdminConfig(AdminConfig):
-    default_site = "config.site.NexusAdminSite"
+    default_site = "desk.site.DeskSite"

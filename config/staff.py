@@ -11,11 +11,18 @@ from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware as DjangoAuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware as DjangoMessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessionMiddleware
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrfViewMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
 PATH = "/admin/"
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; frame-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""No script stands in a page, and none comes from elsewhere. What the theme's attributes say is compiled as they are
+read (Alpine), and it writes its colours into the page; that is granted here and nowhere else (docs/decisions/0031).
+"""
 _SESSION_KEY = re.compile(r"[a-z0-9]{8,64}", re.ASCII)
 
 
@@ -51,3 +58,12 @@ class CsrfViewMiddleware(_StaffOnly, DjangoCsrfViewMiddleware):
 
     def process_view(self, request: HttpRequest, *args: Any) -> Any:
         return super().process_view(request, *args) if request.path_info.startswith(PATH) else None
+
+
+class PolicyMiddleware(_StaffOnly):
+    """What a page of the staff site may load, and that nobody keeps a copy of it."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:  # noqa: ARG002
+        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response

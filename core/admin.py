@@ -1,34 +1,70 @@
-"""What the staff site is made of: much to look at, nothing to edit behind the use cases' back."""
+"""What the staff site is made of: much to look at, few verbs, and nothing to edit behind the use cases' back."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+from unfold import widgets
+from unfold.admin import ModelAdmin as UnfoldModelAdmin
+from unfold.admin import TabularInline as UnfoldTabularInline
+from unfold.paginator import InfinitePaginator
 
 from core.errors import DomainError
 from core.models import Event, Heartbeat, IdempotencyKey, InvariantCheck, Redelivery
 
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
-    TabularInline = admin.TabularInline[Any, Any]
+    _Base = admin.ModelAdmin[Any]
+    _Inline = admin.TabularInline[Any, Any]
 else:  # generic for the type checker only
-    ModelAdmin = admin.ModelAdmin
-    TabularInline = admin.TabularInline
+    _Base = UnfoldModelAdmin
+    _Inline = UnfoldTabularInline
+
+
+class ModelAdmin(_Base):
+    """What staff may edit in a form."""
+
+    list_filter_submit = True
+    list_fullwidth = True
+    list_per_page = 50
+    show_full_result_count = False
+    warn_unsaved_form = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """Something that may be done with the row that a page shows. `at_once`: without being asked for anything first."""
+
+    name: str
+    label: str
+    url: str
+    at_once: bool
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """Search, filter, look. No adding, changing or deleting."""
+    """Search, filter, look; no adding, changing or deleting. What may be done stands in `actions`.
 
-    show_full_result_count = False
-    list_per_page = 50
+    Each action is offered for the chosen rows of the list, and as a button on the page of one row. Nobody counts the
+    rows of a list: among a million it would take longer than to show fifty of them.
+    """
+
+    paginator = InfinitePaginator
+    change_form_outer_before_template = "core/verbs.html"
+    warn_unsaved_form = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
         return False
@@ -39,8 +75,55 @@ class ReadOnlyAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         return False
 
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.do_view)
+        name = f"{self.opts.app_label}_{self.opts.model_name}_do"
+        return [path("<path:object_id>/do/<slug:verb>/", view, name=name), *super().get_urls()]
 
-class ReadOnlyInline(TabularInline):
+    def can_do(self, verb: str, row: Any) -> bool:  # noqa: ARG002 - for those who know better
+        """Whether it makes sense to offer this for the row. The use case has the last word all the same."""
+        return True
+
+    def verbs(self, request: HttpRequest, row: Any) -> list[Verb]:
+        """What this person may do with the row, in the order of `actions`."""
+        address = f"admin:{self.opts.app_label}_{self.opts.model_name}_do"
+        offered: dict[str, Any] = self.get_actions(request)
+        return [
+            Verb(
+                name=name,
+                label=str(capfirst(getattr(action, "verb", description))),
+                url=reverse(address, args=[row.pk, name]),
+                at_once=getattr(action, "at_once", False),
+            )
+            for name, (action, _name, description) in offered.items()
+            if self.can_do(name, row)
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        row = self.get_object(request, unquote(object_id))
+        verbs = self.verbs(request, row) if row is not None and self.has_view_permission(request, row) else []
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "verbs": verbs})
+
+    def do_view(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponse:
+        """One verb for one row: the same action as for the chosen rows of a list."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        offered: dict[str, Any] = self.get_actions(request)
+        found = offered.get(verb)
+        chosen = self.get_queryset(request).filter(pk=unquote(object_id))
+        if found is None or not chosen.exists():
+            raise Http404
+        action = found[0]
+        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[unquote(object_id)])
+        if getattr(action, "at_once", False) and request.method != "POST":
+            return redirect(back)
+        answer: HttpResponse | None = action(self, request, chosen)
+        return answer or redirect(back)
+
+
+class ReadOnlyInline(_Inline):
     extra = 0
     can_delete = False
     show_change_link = False
@@ -52,51 +135,102 @@ class ReadOnlyInline(TabularInline):
         return False
 
 
-class ReasonForm(forms.Form):
+_BARE = (forms.CheckboxInput, forms.CheckboxSelectMultiple, forms.RadioSelect, forms.FileInput)
+"""What is dressed by desk.css; everything else is a line to write in, as the theme dresses it."""
+
+
+class DeskForm(forms.Form):
+    """A form of the staff site, dressed like the rest of it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if not isinstance(field.widget, _BARE):
+                own = field.widget.attrs.get("class", "")
+                field.widget.attrs["class"] = " ".join([*widgets.INPUT_CLASSES, own]).strip()
+
+
+class ReasonForm(DeskForm):
     """Every decision of a person is written down with its reason."""
 
-    reason = forms.CharField(max_length=300, widget=forms.TextInput(attrs={"size": 80, "autofocus": True}))
+    reason = forms.CharField(max_length=300, label=_("Reason"), widget=forms.TextInput(attrs={"autofocus": True}))
 
 
 def decision(
     form: type[forms.Form], *, title: str, done: str, about: Callable[[Any], str] | None = None
-) -> Callable[[Callable[..., None]], Callable[..., Any]]:
+) -> Callable[[Callable[..., str | None]], Callable[..., Any]]:
     """An action that first asks on a page of its own, and then calls the use case once for each chosen row.
 
     The decorated method gets the request, one row, and what the form was given. A refusal by the use case is shown with
     the row it is about; the other rows do not wait for it. `about` says of a row what whoever decides should know.
     """
 
-    def wrap(act: Callable[..., None]) -> Callable[..., Any]:
+    def wrap(act: Callable[..., str | None]) -> Callable[..., Any]:
         @functools.wraps(act)
         def action(self: Any, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
             asked = form(request.POST if "confirmed" in request.POST else None)
             if not asked.is_valid():
-                return TemplateResponse(
-                    request,
-                    "core/admin_action.html",
-                    {
-                        **self.admin_site.each_context(request),
-                        "title": title,
-                        "opts": self.opts,
-                        "chosen": [(row, about(row) if about else "") for row in chosen],
-                        "form": asked,
-                        "action": act.__name__,
-                        "checkbox": ACTION_CHECKBOX_NAME,
-                    },
-                )
+                return ask(self, request, form=asked, title=title, chosen=chosen, action=act.__name__, about=about)
             for row in chosen:
-                try:
-                    act(self, request, row, asked.cleaned_data)
-                except DomainError as refusal:
-                    self.message_user(request, f"“{row}”: {refusal.detail}", messages.ERROR)
-                else:
-                    self.message_user(request, f"“{row}”: {done}", messages.SUCCESS)
+                carry_out(self, request, row, act, given=asked.cleaned_data, done=done)
             return None
 
+        action.verb = title  # type: ignore[attr-defined]
         return action
 
     return wrap
+
+
+def at_once(*, label: str, done: str) -> Callable[[Callable[..., str | None]], Callable[..., Any]]:
+    """An action that asks for nothing first, because it can do no harm: as `decision`, without its page."""
+
+    def wrap(act: Callable[..., str | None]) -> Callable[..., Any]:
+        @functools.wraps(act)
+        def action(self: Any, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+            for row in chosen:
+                carry_out(self, request, row, act, given={}, done=done)
+
+        action.verb = label  # type: ignore[attr-defined]
+        action.at_once = True  # type: ignore[attr-defined]
+        return action
+
+    return wrap
+
+
+def carry_out(
+    self: Any, request: HttpRequest, row: Any, act: Callable[..., str | None], *, given: dict[str, Any], done: str
+) -> None:
+    """Call the use case for one row, and say what became of it: `done`, or why it was left alone, if it says so."""
+    try:
+        left_alone: str | None = act(self, request, row, given)
+    except DomainError as refusal:
+        self.message_user(request, f"“{row}”: {refusal.detail}", messages.ERROR)
+    else:
+        level = messages.WARNING if left_alone else messages.SUCCESS
+        self.message_user(request, f"“{row}”: {left_alone or done}", level)
+
+
+def ask(
+    self: Any,
+    request: HttpRequest,
+    *,
+    form: forms.Form,
+    title: str,
+    chosen: Iterable[Any] = (),
+    action: str = "",
+    about: Callable[[Any], str] | None = None,
+) -> TemplateResponse:
+    """The page that asks what an action needs to know."""
+    context = {
+        **self.admin_site.each_context(request),
+        "title": title,
+        "opts": self.opts,
+        "chosen": [(row, about(row) if about else "") for row in chosen],
+        "form": form,
+        "action": action,
+        "checkbox": ACTION_CHECKBOX_NAME,
+    }
+    return TemplateResponse(request, "core/admin_action.html", context)
 
 
 def actor(request: HttpRequest) -> str:

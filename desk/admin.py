@@ -9,13 +9,12 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.timezone import localtime, now
 
-from core.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, decision
+from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, ask, decision
 from core.errors import DomainError
 from desk import wishes
 from desk.models import Erasure, ErasureHistory
@@ -24,15 +23,13 @@ from orders.admin import OrderAdmin
 from orders.models import Order
 
 
-class ErasureForm(forms.Form):
+class ErasureForm(DeskForm):
     email = forms.EmailField(
         max_length=254,
         help_text="You have seen that whoever asks has this address: their account and the guest orders under it go.",
-        widget=forms.EmailInput(attrs={"size": 60, "autofocus": True}),
+        widget=forms.EmailInput(attrs={"autofocus": True}),
     )
-    reason = forms.CharField(
-        max_length=300, help_text="How it was asked for. Name nobody.", widget=forms.TextInput(attrs={"size": 80})
-    )
+    reason = forms.CharField(max_length=300, help_text="How it was asked for. Name nobody.")
 
 
 class HistoryInline(ReadOnlyInline):
@@ -71,8 +68,7 @@ class ErasureAdmin(ReadOnlyAdmin):
             else:
                 self._say(request, entered)
                 return redirect(reverse("admin:desk_erasure_changelist"))
-        context = {**self.admin_site.each_context(request), "title": "Erase", "opts": self.opts, "form": asked}
-        return TemplateResponse(request, "core/admin_action.html", context)
+        return ask(self, request, form=asked, title="Erase")
 
     @admin.action(description="Withdraw the chosen erasures", permissions=["erase"])
     @decision(ReasonForm, title="Withdraw", done="withdrawn")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from core.admin import ReadOnlyAdmin
+from core.admin import ReadOnlyAdmin, actor, at_once
 from notifications import delivery, letters
 from notifications.models import ChannelKind, Notification
 from notifications.webhooks import admin as webhooks
@@ -39,18 +38,15 @@ class NotificationAdmin(ReadOnlyAdmin):
         return request.user.has_perm("notifications.resend_notification")
 
     @admin.action(description="Send the chosen messages again", permissions=["resend"])
-    def send_again(self, request: HttpRequest, chosen: QuerySet[Notification]) -> None:
-        again = 0
-        for notification in chosen:
-            if delivery.resend(notification_id=notification.pk, actor=f"staff:{request.user.pk}"):
-                self.log_change(request, notification, "Sent again.")
-                again += 1
-        self.message_user(request, f"Queued again: {again}.", messages.SUCCESS)
-        left = len(chosen) - again
-        if left:
-            self.message_user(
-                request, f"Left alone, because they still wait or were withdrawn: {left}.", messages.WARNING
-            )
+    @at_once(label="Send again", done="queued again")
+    def send_again(self, request: HttpRequest, notification: Notification, given: dict[str, Any]) -> str | None:  # noqa: ARG002
+        if not delivery.resend(notification_id=notification.pk, actor=actor(request)):
+            return "left alone, because it still waits or was withdrawn"
+        self.log_change(request, notification, "Sent again.")
+        return None
+
+    def can_do(self, verb: str, row: Notification) -> bool:  # noqa: ARG002 - there is one verb
+        return row.status in delivery.RESENDABLE
 
     @admin.display(description="subject")
     def subject_line(self, notification: Notification) -> str:

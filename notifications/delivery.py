@@ -28,7 +28,7 @@ from notifications.models import ChannelKind, Notification
 log = structlog.get_logger(__name__)
 
 Channels = Mapping[ChannelKind, Channel]
-_RESENDABLE = frozenset({NotificationStatus.SENT, NotificationStatus.FAILED})
+RESENDABLE = frozenset({NotificationStatus.SENT, NotificationStatus.FAILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def resend(*, notification_id: UUID, actor: str) -> bool:
     with durable("notification.resend"):
         notification = (
             Notification.objects.select_for_update(of=("self",))
-            .filter(pk=notification_id, status__in=_RESENDABLE)
+            .filter(pk=notification_id, status__in=RESENDABLE)
             .first()
         )
         if notification is None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
 from django.http import HttpRequest
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from core.admin import ReadOnlyInline
+from core.admin import ModelAdmin, ReadOnlyAdmin, ReadOnlyInline
 from users.models import Identity, User
 
 
@@ -22,7 +26,10 @@ class IdentityInline(ReadOnlyInline):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
     list_display = ("email", "first_name", "last_name", "is_staff", "is_active", "created_at")
     list_filter = ("is_staff", "is_superuser", "is_active")
     search_fields = ("email", "first_name", "last_name", "phone_number")
@@ -36,3 +43,34 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
         ("Times", {"fields": ("last_login", "created_at")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),)
+
+
+admin.site.unregister([Group, OutstandingToken, BlacklistedToken])
+
+
+@admin.register(Group)
+class RoleAdmin(DjangoGroupAdmin, ModelAdmin):
+    """Roles are made by `manage.py sync_roles`; who has one is said on the page of the account."""
+
+
+@admin.register(OutstandingToken)
+class OutstandingTokenAdmin(ReadOnlyAdmin):
+    list_display = ("id", "user", "created_at", "expires_at")
+    search_fields = ("user__email", "=jti")
+    list_select_related = ("user",)
+    ordering = ("-id",)
+    exclude = ("token",)
+
+
+@admin.register(BlacklistedToken)
+class BlacklistedTokenAdmin(ReadOnlyAdmin):
+    list_display = ("id", "token_of", "blacklisted_at")
+    search_fields = ("token__user__email", "=token__jti")
+    list_select_related = ("token__user",)
+    ordering = ("-id",)
+    fields = ("token_of", "blacklisted_at")
+    readonly_fields = ("token_of",)
+
+    @admin.display(description="token of")
+    def token_of(self, blacklisted: BlacklistedToken) -> str:
+        return f"{blacklisted.token.user or 'nobody'}, {blacklisted.token.jti}"

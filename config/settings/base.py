@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from config import deprecations, logs
+from config.settings import desk
 from config.settings.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -31,6 +32,8 @@ LANGUAGES = [("en", "English"), ("am", "አማርኛ")]
 APPEND_SLASH = False  # a redirect loses the body of a POST; a missing slash is a 404 with a problem document
 
 INSTALLED_APPS = [
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
     "config.apps.NexusAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -64,6 +67,7 @@ MIDDLEWARE = [
     "core.problems.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.staff.PolicyMiddleware",
     "config.staff.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "config.staff.CsrfViewMiddleware",
@@ -87,6 +91,7 @@ TEMPLATES = [
     },
 ]
 
+UNFOLD = desk.UNFOLD
 STATIC_URL = "/static/"
 STATIC_ROOT: Path | None = BASE_DIR / "var" / "static"
 STORAGES = {

@@ -11,12 +11,11 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.timezone import now
 
-from core.admin import ReadOnlyAdmin, ReadOnlyInline, actor, decision
+from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, actor, ask, decision
 from core.errors import DomainError
 from notifications.webhooks import addresses, endpoints
 from notifications.webhooks import messages as outbound
@@ -27,17 +26,17 @@ from notifications.webhooks.topics import TOPICS
 _MANAGE: Final = "notifications.manage_webhooks"
 
 
-class EndpointForm(forms.Form):
+class EndpointForm(DeskForm):
     url = forms.CharField(
-        max_length=addresses.LONGEST_URL, label="URL", widget=forms.TextInput(attrs={"size": 60, "autofocus": True})
+        max_length=addresses.LONGEST_URL, label="URL", widget=forms.TextInput(attrs={"autofocus": True})
     )
-    description = forms.CharField(max_length=200, required=False, widget=forms.TextInput(attrs={"size": 60}))
+    description = forms.CharField(max_length=200, required=False)
     topics = forms.MultipleChoiceField(
         choices=[(topic, topic) for topic in TOPICS], widget=forms.CheckboxSelectMultiple
     )
 
 
-class RotationForm(forms.Form):
+class RotationForm(DeskForm):
     overlap_hours = forms.IntegerField(
         min_value=0,
         max_value=LONGEST_OVERLAP,
@@ -95,11 +94,10 @@ class WebhookEndpointAdmin(_Managed):
             else:
                 self._show_secret(request, endpoint)
                 return redirect(reverse("admin:notifications_webhookendpoint_changelist"))
-        context = {**self.admin_site.each_context(request), "title": "Add", "opts": self.opts, "form": asked}
-        return TemplateResponse(request, "core/admin_action.html", context)
+        return ask(self, request, form=asked, title="Add")
 
     @admin.action(description="Send a test to the chosen endpoints", permissions=["manage"])
-    @decision(forms.Form, title="Send a test", done="queued")
+    @decision(DeskForm, title="Send a test", done="queued")
     def send_test(self, request: HttpRequest, endpoint: WebhookEndpoint, given: dict[str, Any]) -> None:  # noqa: ARG002
         outbound.send_test(endpoint_id=endpoint.pk, actor=actor(request), at=now())
 
@@ -111,12 +109,12 @@ class WebhookEndpointAdmin(_Managed):
         self._show_secret(request, changed)
 
     @admin.action(description="Switch the chosen endpoints off", permissions=["manage"])
-    @decision(forms.Form, title="Switch off", done="switched off")
+    @decision(DeskForm, title="Switch off", done="switched off")
     def switch_off(self, request: HttpRequest, endpoint: WebhookEndpoint, given: dict[str, Any]) -> None:  # noqa: ARG002
         endpoints.change(endpoint_id=endpoint.pk, is_enabled=False, actor=actor(request), at=now())
 
     @admin.action(description="Switch the chosen endpoints on", permissions=["manage"])
-    @decision(forms.Form, title="Switch on", done="switched on")
+    @decision(DeskForm, title="Switch on", done="switched on")
     def switch_on(self, request: HttpRequest, endpoint: WebhookEndpoint, given: dict[str, Any]) -> None:  # noqa: ARG002
         endpoints.change(endpoint_id=endpoint.pk, is_enabled=True, actor=actor(request), at=now())
 
@@ -155,6 +153,6 @@ class WebhookMessageAdmin(_Managed):
         return format_html('<pre style="white-space:pre-wrap">{}</pre>', message.body)
 
     @admin.action(description="Send the chosen webhooks again", permissions=["manage"])
-    @decision(forms.Form, title="Send again", done="queued again")
+    @decision(DeskForm, title="Send again", done="queued again")
     def send_again(self, request: HttpRequest, message: WebhookMessage, given: dict[str, Any]) -> None:  # noqa: ARG002
         outbound.resend(message_id=message.pk, actor=actor(request))

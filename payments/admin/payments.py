@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.timezone import now
 
 from core import outbox
-from core.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, decision
+from core.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, at_once, decision
 from core.money import CENT, Money
 from core.transactions import durable
 from payments import refunds, repayments
-from payments.flow import SETTLED
 from payments.models import Payment, PaymentHistory, WebhookEvent
 
 
@@ -62,13 +60,13 @@ class PaymentAdmin(ReadOnlyAdmin):
     actions = ("ask_chapa_now", "give_back")
 
     @admin.action(description="Ask Chapa now what became of the chosen payments", permissions=["view"])
-    def ask_chapa_now(self, request: HttpRequest, chosen: QuerySet[Payment]) -> None:
+    @at_once(label="Ask Chapa now", done="Chapa is being asked; reload in a moment")
+    def ask_chapa_now(self, request: HttpRequest, payment: Payment, given: dict[str, Any]) -> str | None:  # noqa: ARG002
+        if payment.is_settled:
+            return "left alone: nothing that Chapa says moves it any more"
         with durable("admin.ask_chapa"):
-            asked = [
-                outbox.record(topic="payment.hinted", tx_ref=payment.tx_ref)
-                for payment in chosen.exclude(status__in=SETTLED)
-            ]
-        self.message_user(request, f"Payments being asked about: {len(asked)}. Reload in a moment.", messages.SUCCESS)
+            outbox.record(topic="payment.hinted", tx_ref=payment.tx_ref)
+        return None
 
     @admin.action(description="Refund the chosen payments", permissions=["refund"])
     @decision(RefundForm, title="Refund", done="the refund is asked for", about=_what_is_left)
@@ -82,6 +80,9 @@ class PaymentAdmin(ReadOnlyAdmin):
             once=None,
             at=now(),
         )
+
+    def can_do(self, verb: str, row: Payment) -> bool:
+        return row.captured is not None if verb == "give_back" else not row.is_settled
 
     def has_refund_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.request_refund")

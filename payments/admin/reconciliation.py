@@ -11,6 +11,7 @@ from django.utils.timezone import now
 
 from core.admin import ReadOnlyAdmin, ReasonForm, actor, decision
 from payments import resolutions
+from payments.flow import DiscrepancyStatus
 from payments.models import Discrepancy, ReconciliationRun, Resolution
 
 WORDS = {
@@ -53,6 +54,9 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
             actor=actor(request),
             at=now(),
         )
+
+    def can_do(self, verb: str, row: Discrepancy) -> bool:  # noqa: ARG002 - there is one verb
+        return row.status == DiscrepancyStatus.OPEN
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.reconcile")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.timezone import now
 
-from core.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, decision
+from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, decision
 from payments import refunds
+from payments.flow import RefundStatus
 from payments.models import Refund, RefundHistory
 
 
@@ -34,7 +34,7 @@ class RefundAdmin(ReadOnlyAdmin):
     actions = ("approve", "reject")
 
     @admin.action(description="Approve the chosen refunds", permissions=["approve"])
-    @decision(forms.Form, title="Approve", done="approved")
+    @decision(DeskForm, title="Approve", done="approved")
     def approve(self, request: HttpRequest, refund: Refund, given: dict[str, Any]) -> None:  # noqa: ARG002
         refunds.approve(refund_id=refund.pk, actor=actor(request), at=now())
 
@@ -42,6 +42,9 @@ class RefundAdmin(ReadOnlyAdmin):
     @decision(ReasonForm, title="Reject", done="rejected")
     def reject(self, request: HttpRequest, refund: Refund, given: dict[str, Any]) -> None:
         refunds.reject(refund_id=refund.pk, actor=actor(request), reason=given["reason"], at=now())
+
+    def can_do(self, verb: str, row: Refund) -> bool:  # noqa: ARG002 - both verbs are for the same rows
+        return row.status == RefundStatus.AWAITING_APPROVAL
 
     def has_approve_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.approve_refund")

@@ -112,7 +112,8 @@ class TestTheStaffSite:
         said = admin.post("/admin/desk/erasure/add/", {"email": email, "reason": "by post"})
 
         assert said.status_code == 200
-        assert "errorlist" in said.content.decode()
+        assert said.context["form"].errors
+        assert "text-red-600" in said.content.decode()
         assert not Erasure.objects.exists()
 
     def test_a_second_entry_says_that_it_was_entered(self, admin):

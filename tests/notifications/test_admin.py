@@ -94,8 +94,8 @@ def test_sent_and_failed_messages_are_sent_again_and_it_is_noted_who_did_it(desk
     )
 
     shown = response.content.decode()
-    assert "Queued again: 1." in shown
-    assert "Left alone, because they still wait or were withdrawn: 1." in shown
+    assert f"“{row}”: queued again" in shown
+    assert f"“{waiting}”: left alone, because it still waits or was withdrawn" in shown
     row.refresh_from_db()
     assert row.status == "queued"
     waiting.refresh_from_db()

@@ -33,7 +33,8 @@ def test_staff_have_chapa_asked_about_what_is_not_settled(payment, gateway):
     )
 
     assert answer.status_code == 200
-    assert "Payments being asked about: 1." in answer.content.decode()
+    assert f"“{payment}”: Chapa is being asked" in answer.content.decode()
+    assert f"“{settled}”: left alone" in answer.content.decode()
     assert [event.payload for event in Event.objects.filter(topic="payment.hinted")] == [{"tx_ref": payment.tx_ref}]
 
 

@@ -1,0 +1,46 @@
+"""How the finance desk looks: django-unfold's settings. What stands in its sidebar is in `desk/navigation.py`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.conf.locale import LANG_INFO
+from django.templatetags.static import static
+
+LANG_INFO.setdefault("am", {"bidi": False, "code": "am", "name": "Amharic", "name_local": "አማርኛ"})
+"""Django speaks no Amharic and would not even name it; what the desk says in it is in `desk/locale`."""
+
+UNFOLD: Final[dict[str, Any]] = {
+    "SITE_TITLE": "Nexus",
+    "SITE_HEADER": "Nexus",
+    "SITE_SUBHEADER": "desk.navigation.merchant",
+    "SITE_SYMBOL": "account_balance",
+    "SITE_URL": None,
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "ENVIRONMENT": "desk.navigation.environment",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("desk/favicon.svg")},  # noqa: ARG005
+    ],
+    "STYLES": [lambda request: static("desk/desk.css")],  # noqa: ARG005 - unfold's signature
+    "SCRIPTS": [lambda request: static("desk/desk.js")],  # noqa: ARG005
+    "BORDER_RADIUS": "8px",
+    "COLORS": {
+        "primary": {
+            "50": "#eef8f3",
+            "100": "#d5eee1",
+            "200": "#aedcc6",
+            "300": "#7cc4a4",
+            "400": "#46a67f",
+            "500": "#238a62",
+            "600": "#0b6b45",
+            "700": "#0a5a3b",
+            "800": "#0a4830",
+            "900": "#093b29",
+            "950": "#042117",
+        },
+    },
+    "SIDEBAR": {"show_search": False, "command_search": False, "navigation": "desk.navigation.sidebar"},
+    "COMMAND": {"search_models": False},
+}

@@ -1,0 +1,19 @@
+// What the theme makes of elements that no keyboard reaches becomes a button for everybody.
+"use strict";
+
+function reachable(element) {
+  if (element.dataset.desk || element.closest("a[href], button, summary")) return;
+  element.dataset.desk = "reachable";
+  if (!element.hasAttribute("role")) element.setAttribute("role", "button");
+  element.tabIndex = 0;
+  element.addEventListener("keydown", (event) => {
+    if (event.target !== element || (event.key !== "Enter" && event.key !== " ")) return;
+    event.preventDefault();
+    element.click();
+  });
+}
+
+const CLICKED = ":is(span, div, h2, a:not([href]))[x-on\\:click]";
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll(CLICKED).forEach(reachable);
+});
