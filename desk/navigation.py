@@ -55,6 +55,7 @@ GROUPS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
         (
             Entry(title=_("Orders"), icon="receipt_long", model="orders.order"),
             Entry(title=_("Payments"), icon="payments", model="payments.payment"),
+            Entry(title=_("Asked of Chapa"), icon="forum", model="payments.gatewaycall"),
             Entry(title=_("Journal"), icon="menu_book", model="payments.journalentry"),
         ),
     ),

@@ -21,6 +21,42 @@ class Mode(StrEnum):
     LIVE = "live"
 
 
+class Question(StrEnum):
+    """What the gateway is asked about one payment or refund."""
+
+    OPEN_CHECKOUT = "open_checkout"
+    VERIFY = "verify"
+    CANCEL = "cancel"
+    REFUND = "refund"
+    VERIFY_REFUND = "verify_refund"
+
+
+class Outcome(StrEnum):
+    """How a call ended: the three answers."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request to the gateway and how it was answered, for the record. Holds no key, no body and no person.
+
+    `subject` is the `tx_ref`, or our reference of a refund. `answer` is what was said, in a few words: the status as
+    the gateway spelled it and the amount, the names of the refused fields, or why nothing was learnt. `status` is
+    HTTP's, None where no answer came.
+    """
+
+    question: Question
+    subject: str
+    number: int
+    outcome: Outcome
+    answer: str
+    status: int | None
+    duration_ms: int
+
+
 class Verdict(StrEnum):
     """What the gateway says has become of a payment. Whatever we cannot read is UNRECOGNISED, never a verdict."""
 

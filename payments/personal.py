@@ -173,6 +173,7 @@ HOLDS: Final[Mapping[str, Table]] = {
         kept=_BOOKS, plain=("requested_by", "counts", "failure_reason", "request_id")
     ),
     "payments.ListingProgress": Table(kept=_BOOKS, plain=("position",)),
+    "payments.GatewayCall": Table(kept="`GATEWAY_CALLS_KEEP_DAYS`", plain=("subject", "answer", "request_id")),
     "payments.SeenTransaction": Table(kept=_BOOKS, plain=("reference", "currency", "method", "kind")),
     "payments.Discrepancy": Table(
         kept=_BOOKS,

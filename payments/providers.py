@@ -7,6 +7,7 @@ import threading
 from django.conf import settings
 
 from core.transactions import assert_none_open
+from payments import calls
 from payments.chapa import signature, webhook_hint
 from payments.chapa.client import ChapaClient
 from payments.chapa.resilience import Resilience
@@ -45,6 +46,7 @@ def _chapa(total_timeout: int) -> PaymentGateway:
         read_timeout=settings.CHAPA_READ_TIMEOUT_SECONDS,
         shared=_resilience(),
         before_call=assert_none_open,
+        after_call=calls.note,
     )
 
 

@@ -9,6 +9,7 @@ from celery import shared_task
 from django.utils.timezone import now
 
 from payments import (
+    calls,
     checkout,
     closing,
     ledger,
@@ -87,4 +88,5 @@ def sweep_webhooks(**_: Any) -> None:
 @shared_task(name="payments.prune")
 def prune(**_: Any) -> None:
     webhooks.forget_bodies(at=now())
+    calls.forget(at=now())
     listing.forget(at=now())

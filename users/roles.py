@@ -32,7 +32,9 @@ class Role(StrEnum):
 
 
 _SEES_ORDERS: Final = ("orders.view_order", "orders.view_orderline", "orders.view_orderhistory")
-_SEES_PAYMENTS: Final = ("payments.view_payment", "payments.view_paymenthistory", "payments.view_webhookevent")
+_SEES_PAYMENTS: Final = (
+    "payments.view_payment", "payments.view_paymenthistory", "payments.view_webhookevent", "payments.view_gatewaycall",
+)  # fmt: skip
 _SEES_MONEY: Final = (
     *_SEES_ORDERS, *_SEES_PAYMENTS, "payments.view_refund", "payments.view_refundhistory",
     "payments.view_discrepancy", "payments.view_reconciliationrun", "payments.view_journalentry",

@@ -378,6 +378,7 @@ OUTBOX_POLL_SECONDS = env.number("OUTBOX_POLL_SECONDS", 1, least=1)
 OUTBOX_KEEP_DAYS = env.number("OUTBOX_KEEP_DAYS", 14, least=1)
 IDEMPOTENCY_KEEP_HOURS = env.number("IDEMPOTENCY_KEEP_HOURS", 72, least=72)
 WEBHOOK_KEEP_DAYS = env.number("WEBHOOK_KEEP_DAYS", 400, least=7)
+GATEWAY_CALLS_KEEP_DAYS = env.number("GATEWAY_CALLS_KEEP_DAYS", 180, least=7)
 
 INVARIANTS_FILE = BASE_DIR / "config" / "invariants.sql"
 INVARIANTS_PARAMETERS: dict[str, object] = {

@@ -15,7 +15,7 @@ from core.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, at_once
 from core.money import CENT, Money
 from core.transactions import durable
 from payments import refunds, repayments
-from payments.models import Payment, PaymentHistory, WebhookEvent
+from payments.models import GatewayCall, Payment, PaymentHistory, WebhookEvent
 
 
 class RefundForm(ReasonForm):
@@ -109,3 +109,12 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         found = super().get_queryset(request)
         return found if "/change/" in request.path else found.defer("body")
+
+
+@admin.register(GatewayCall)
+class GatewayCallAdmin(ReadOnlyAdmin):
+    list_display = ("id", "question", "subject", "number", "outcome", "answer", "status", "duration_ms", "at")
+    list_filter = ("question", "outcome")
+    search_fields = ("=subject", "=request_id")
+    search_help_text = "tx_ref, a refund's reference or request id, whole"
+    ordering = ("-id",)

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
 import structlog
@@ -14,10 +14,13 @@ import structlog
 from core.money import Money
 from payments.gateway import (
     Bank,
+    Call,
     Cancellation,
     CheckoutSession,
     Customer,
     Mode,
+    Outcome,
+    Question,
     RefundReceipt,
     Refused,
     TransactionEvent,
@@ -51,7 +54,8 @@ log = structlog.stdlib.get_logger("payments.chapa")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
-    """`path` is a template, so that log lines of one kind look alike; `subject` fills it in."""
+    """`path` is a template, so that log lines of one kind look alike; `subject` fills it in. `name` has what is asked
+    about one payment or refund: those are for the record."""
 
     method: str
     path: str
@@ -60,6 +64,7 @@ class _Question:
     json_body: dict[str, object] | None = None
     form: dict[str, str] | None = None
     query: str = ""
+    name: Question | None = None
 
 
 class ChapaClient:
@@ -67,7 +72,8 @@ class ChapaClient:
 
     `base_url` with the version, `https://api.chapa.co/v1`. `total_timeout` in seconds bounds a whole call with
     its retries: 15 where a person waits, 40 in a worker. `checkout_hosts`: see `checkout_url.is_allowed`. `before_call`
-    runs before each network attempt and may object by raising (no transaction may be open then).
+    runs before each network attempt and may object by raising (no transaction may be open then); `after_call` is told
+    how each one ended, and must not raise.
 
     :raises ValueError: on a base URL that is not https (loopback excepted), or a key that cannot be one.
     """
@@ -83,6 +89,7 @@ class ChapaClient:
         connect_timeout: float = CONNECT_SECONDS,
         read_timeout: float = READ_SECONDS,
         before_call: Callable[[], None] | None = None,
+        after_call: Callable[[Call], None] | None = None,
     ) -> None:
         if not _KEY.fullmatch(secret_key):
             raise ValueError("the Chapa secret key is empty, too short, or not plain text")
@@ -94,6 +101,7 @@ class ChapaClient:
         self._total_timeout = total_timeout
         self._shared = shared
         self._before_call = before_call
+        self._after_call = after_call
         self._transport = Transport(
             session=shared.session,
             secret_key=secret_key,
@@ -136,12 +144,15 @@ class ChapaClient:
             repeat=Repeat.IF_NOTHING_WAS_SENT,
             subject={"tx_ref": tx_ref},
             json_body=body,
+            name=Question.OPEN_CHECKOUT,
         )
         return self._ask(question, lambda envelope: wire.checkout_session(envelope, hosts=self._checkout_hosts))
 
     def verify(self, *, tx_ref: str) -> Verification:
         """Ask what became of a payment."""
-        return self._ask(_about_payment("GET", "/transaction/verify/{tx_ref}", tx_ref), wire.verification)
+        return self._ask(
+            _about_payment("GET", "/transaction/verify/{tx_ref}", tx_ref, Question.VERIFY), wire.verification
+        )
 
     def cancel(self, *, tx_ref: str) -> Cancellation:
         """Close the page for good.
@@ -150,7 +161,9 @@ class ChapaClient:
         told "already expired". So `already_closed` may be the doing of our own first try, whose answer was lost; it
         never says whether the page was paid before. Only `verify` does.
         """
-        return self._ask(_about_payment("PUT", "/transaction/cancel/{tx_ref}", tx_ref), wire.cancellation)
+        return self._ask(
+            _about_payment("PUT", "/transaction/cancel/{tx_ref}", tx_ref, Question.CANCEL), wire.cancellation
+        )
 
     def refund(self, *, gateway_reference: str, amount: Money, reference: str, reason: str) -> RefundReceipt:
         """Give money back, out of the payment that Chapa calls `gateway_reference`; `reference` is ours.
@@ -165,6 +178,7 @@ class ChapaClient:
             repeat=Repeat.IF_NOTHING_WAS_SENT,
             subject={"gateway_reference": outgoing.checked_reference(gateway_reference), "reference": reference},
             form=outgoing.refund_form(amount=amount, reference=reference, reason=reason),
+            name=Question.REFUND,
         )
         return self._ask(question, wire.refund_receipt)
 
@@ -175,6 +189,7 @@ class ChapaClient:
             path="/refund/{reference}/verify",
             repeat=Repeat.IF_NOT_ANSWERED,
             subject={"reference": outgoing.checked_reference(reference)},
+            name=Question.VERIFY_REFUND,
         )
         return self._ask(question, lambda envelope: wire.refund_verification(envelope, currency=currency))
 
@@ -219,21 +234,41 @@ class ChapaClient:
         clock = self._shared.clock
         line = log.bind(method=question.method, path=question.path, attempt=number, **question.subject)
         facts: dict[str, object] = {"status": None, "outcome": "unknown"}
+        answer = "interrupted"
         started = clock.monotonic()
         try:
             value = read(self._exchange(question, deadline, facts))
             facts["outcome"] = "done"
+            answer = _told(value)
         except Refused as refusal:
             # Its sentence may repeat a customer's phone number; the names of the fields cannot.
             facts.update(outcome="refused", fields=sorted(refusal.fields))
+            answer = ", ".join(sorted(refusal.fields)) or ("reference used" if refusal.reference_used else "refused")
             raise
         except Unavailable as error:
             facts.update(outcome="unknown", reason=error.reason, misconfigured=error.reason in _MISCONFIGURED)
+            answer = error.reason
             raise
         finally:
             facts["duration_ms"] = round((clock.monotonic() - started) * 1000)
             line.log(_level(facts), "chapa.call", **facts)
+            self._note(question, number, facts, answer)
         return value
+
+    def _note(self, question: _Question, number: int, facts: dict[str, Any], answer: str) -> None:
+        if self._after_call is None or question.name is None:
+            return
+        self._after_call(
+            Call(
+                question=question.name,
+                subject=question.subject.get("reference") or question.subject["tx_ref"],
+                number=number,
+                outcome=Outcome(facts["outcome"]),
+                answer=answer,
+                status=facts["status"],
+                duration_ms=facts["duration_ms"],
+            )
+        )
 
     def _exchange(self, question: _Question, deadline: Deadline, facts: dict[str, object]) -> Envelope:
         """Through the bulkhead and the breaker, then over the wire.
@@ -280,12 +315,24 @@ def _level(facts: dict[str, object]) -> int:
     return logging.INFO if facts.get("outcome") in {"done", "refused"} else logging.WARNING
 
 
-def _about_payment(method: str, path: str, tx_ref: str) -> _Question:
+def _told(value: object) -> str:
+    """An answer in a few words."""
+    if isinstance(value, Verification):
+        return f"{value.said or value.verdict} {value.paid or ''}".strip()
+    if isinstance(value, RefundReceipt):
+        return f"{value.said or value.verdict} {value.amount or ''}".strip()
+    if isinstance(value, Cancellation):
+        return "closed before" if value.already_closed else "closed"
+    return "opened" if isinstance(value, CheckoutSession) else ""
+
+
+def _about_payment(method: str, path: str, tx_ref: str, name: Question | None = None) -> _Question:
     return _Question(
         method=method,
         path=path,
         repeat=Repeat.IF_NOT_ANSWERED,
         subject={"tx_ref": outgoing.checked_tx_ref(tx_ref)},
+        name=name,
     )
 
 

@@ -1,5 +1,6 @@
 """What is known about money, and who told us."""
 
+from payments.models.call import GatewayCall
 from payments.models.ledger import Account, DayClose, EntryKind, JournalEntry, JournalLine, JournalSeal, JournalUnsealed
 from payments.models.listing import ListingProgress, Phase, SeenTransaction
 from payments.models.payment import Payment, PaymentHistory
@@ -23,8 +24,9 @@ from payments.models.statement import (
 from payments.models.webhook import Disposition, WebhookEvent
 
 __all__ = [
-    "Account", "DayClose", "Discrepancy", "DiscrepancyKind", "Disposition", "EntryKind", "JournalEntry", "JournalLine",
-    "JournalSeal", "JournalUnsealed", "LineState", "ListingProgress", "Payment", "PaymentHistory", "Payout", "Phase",
-    "ReconciliationRun", "Refund", "RefundCause", "RefundHistory", "Resolution", "RunKind", "RunStatus",
-    "SeenTransaction", "Statement", "StatementFormat", "StatementLine", "StatementRowError", "WebhookEvent",
+    "Account", "DayClose", "Discrepancy", "DiscrepancyKind", "Disposition", "EntryKind", "GatewayCall", "JournalEntry",
+    "JournalLine", "JournalSeal", "JournalUnsealed", "LineState", "ListingProgress", "Payment", "PaymentHistory", "Payout",
+    "Phase", "ReconciliationRun", "Refund", "RefundCause", "RefundHistory", "Resolution", "RunKind",
+    "RunStatus", "SeenTransaction", "Statement", "StatementFormat", "StatementLine", "StatementRowError",
+    "WebhookEvent",
 ]  # fmt: skip

@@ -22,7 +22,8 @@ from core.models import IdempotencyKey, InvariantCheck, Redelivery
 from desk import wishes
 from notifications import dispatch
 from notifications.webhooks import endpoints, messages
-from payments import closing, discrepancies, matching
+from payments import calls, closing, discrepancies, matching
+from payments.gateway import Call, Outcome, Question
 from payments.models import DiscrepancyKind, ReconciliationRun, WebhookEvent
 from tests import factories
 from tests.notifications import stories
@@ -71,6 +72,10 @@ def staff(payment) -> Client:
     matching.run(since=files.today(), until=files.today(), actor="staff:1", at=now())
     closing.close(day=files.today() - timedelta(days=1), actor="staff:1", at=now())
     factories.delivery_option()
+    calls.note(
+        Call(question=Question.VERIFY, subject="nx-1", number=1, outcome=Outcome.DONE, answer="success", status=200,
+             duration_ms=12)
+    )  # fmt: skip
     endpoint = endpoints.register(url="http://127.0.0.1:9/hook", topics=["order.paid"], actor="staff:1")
     messages.send_test(endpoint_id=endpoint.pk, actor="staff:1", at=now())
     order = factories.order()

@@ -1,0 +1,45 @@
+"""Keeps what Chapa was asked and answered, for whoever wants to know why an order is not paid.
+
+Written by itself after each call, outside of any transaction: a record must neither hold up what the call was for nor
+take it along when it fails.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError
+
+from core import outbox
+from core.pruning import in_batches
+from payments.gateway import Call
+from payments.models import GatewayCall
+
+log = structlog.get_logger(__name__)
+
+_LONGEST = {name: GatewayCall._meta.get_field(name).max_length for name in ("subject", "answer")}  # noqa: SLF001 - Django's own name
+
+
+def note(call: Call) -> None:
+    """Write one call down. Where that fails the log has it, and whoever called goes on."""
+    try:
+        GatewayCall.objects.create(
+            question=call.question,
+            subject=call.subject[: _LONGEST["subject"]],
+            number=call.number,
+            outcome=call.outcome,
+            answer=call.answer.replace("\x00", "")[: _LONGEST["answer"]],
+            status=call.status,
+            duration_ms=call.duration_ms,
+            request_id=outbox.current_request_id(),
+        )
+    except DatabaseError:
+        log.exception("gateway_call.not_recorded", question=call.question.value, subject=call.subject)
+
+
+def forget(*, at: datetime) -> int:
+    """Remove what is older than GATEWAY_CALLS_KEEP_DAYS; returns how many rows went."""
+    kept = timedelta(days=settings.GATEWAY_CALLS_KEEP_DAYS)
+    return in_batches(rows=GatewayCall.objects.filter(at__lt=at - kept))
