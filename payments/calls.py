@@ -16,10 +16,9 @@ from core import outbox
 from core.pruning import in_batches
 from payments.gateway import Call
 from payments.models import GatewayCall
+from payments.models.call import LONGEST_ANSWER, LONGEST_SUBJECT
 
 log = structlog.get_logger(__name__)
-
-_LONGEST = {name: GatewayCall._meta.get_field(name).max_length for name in ("subject", "answer")}  # noqa: SLF001 - Django's own name
 
 
 def note(call: Call) -> None:
@@ -27,10 +26,10 @@ def note(call: Call) -> None:
     try:
         GatewayCall.objects.create(
             question=call.question,
-            subject=call.subject[: _LONGEST["subject"]],
+            subject=call.subject[:LONGEST_SUBJECT],
             number=call.number,
             outcome=call.outcome,
-            answer=call.answer.replace("\x00", "")[: _LONGEST["answer"]],
+            answer=call.answer.replace("\x00", "")[:LONGEST_ANSWER],
             status=call.status,
             duration_ms=call.duration_ms,
             request_id=outbox.current_request_id(),

@@ -25,8 +25,8 @@ from payments.models.webhook import Disposition, WebhookEvent
 
 __all__ = [
     "Account", "DayClose", "Discrepancy", "DiscrepancyKind", "Disposition", "EntryKind", "GatewayCall", "JournalEntry",
-    "JournalLine", "JournalSeal", "JournalUnsealed", "LineState", "ListingProgress", "Payment", "PaymentHistory", "Payout",
-    "Phase", "ReconciliationRun", "Refund", "RefundCause", "RefundHistory", "Resolution", "RunKind",
+    "JournalLine", "JournalSeal", "JournalUnsealed", "LineState", "ListingProgress", "Payment", "PaymentHistory",
+    "Payout", "Phase", "ReconciliationRun", "Refund", "RefundCause", "RefundHistory", "Resolution", "RunKind",
     "RunStatus", "SeenTransaction", "Statement", "StatementFormat", "StatementLine", "StatementRowError",
     "WebhookEvent",
 ]  # fmt: skip

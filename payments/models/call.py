@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pgtrigger
 from django.db import models
 from django.db.models.functions import Now
 
 from payments.gateway import Outcome, Question
+
+LONGEST_SUBJECT: Final = 100
+LONGEST_ANSWER: Final = 120
 
 
 class GatewayCall(models.Model):
@@ -16,10 +21,10 @@ class GatewayCall(models.Model):
     """
 
     question = models.CharField(max_length=16, choices=[(question.value, question.value) for question in Question])
-    subject = models.CharField(max_length=100)
+    subject = models.CharField(max_length=LONGEST_SUBJECT)
     number = models.PositiveSmallIntegerField(help_text="Which try it was: one question is asked up to three times.")
     outcome = models.CharField(max_length=8, choices=[(outcome.value, outcome.value) for outcome in Outcome])
-    answer = models.CharField(max_length=120, blank=True)
+    answer = models.CharField(max_length=LONGEST_ANSWER, blank=True)
     status = models.PositiveSmallIntegerField(null=True, blank=True, help_text="HTTP's; empty where no answer came.")
     duration_ms = models.PositiveIntegerField()
     request_id = models.CharField(max_length=64, blank=True)
