@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold import widgets
@@ -43,6 +44,10 @@ class ModelAdmin(_Base):
     list_per_page = 50
     show_full_result_count = False
     warn_unsaved_form = True
+
+
+Text = str | Promise
+"""What is shown, perhaps translated when it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +162,7 @@ class ReasonForm(DeskForm):
 
 
 def decision(
-    form: type[forms.Form], *, title: str, done: str, about: Callable[[Any], str] | None = None
+    form: type[forms.Form], *, title: Text, done: Text, about: Callable[[Any], str] | None = None
 ) -> Callable[[Callable[..., str | None]], Callable[..., Any]]:
     """An action that first asks on a page of its own, and then calls the use case once for each chosen row.
 
@@ -181,7 +186,7 @@ def decision(
     return wrap
 
 
-def at_once(*, label: str, done: str) -> Callable[[Callable[..., str | None]], Callable[..., Any]]:
+def at_once(*, label: Text, done: Text) -> Callable[[Callable[..., str | None]], Callable[..., Any]]:
     """An action that asks for nothing first, because it can do no harm: as `decision`, without its page."""
 
     def wrap(act: Callable[..., str | None]) -> Callable[..., Any]:
@@ -198,7 +203,7 @@ def at_once(*, label: str, done: str) -> Callable[[Callable[..., str | None]], C
 
 
 def carry_out(
-    self: Any, request: HttpRequest, row: Any, act: Callable[..., str | None], *, given: dict[str, Any], done: str
+    self: Any, request: HttpRequest, row: Any, act: Callable[..., str | None], *, given: dict[str, Any], done: Text
 ) -> None:
     """Call the use case for one row, and say what became of it: `done`, or why it was left alone, if it says so."""
     try:
@@ -215,7 +220,7 @@ def ask(
     request: HttpRequest,
     *,
     form: forms.Form,
-    title: str,
+    title: Text,
     chosen: Iterable[Any] = (),
     action: str = "",
     about: Callable[[Any], str] | None = None,

@@ -10,17 +10,14 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.formats import date_format
-from django.utils.html import format_html
-from django.utils.timezone import localtime, now
+from django.utils.timezone import now
 
 from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, ask, decision
 from core.errors import DomainError
-from desk import wishes
+from desk import order_page, wishes
 from desk.models import Erasure, ErasureHistory
-from desk.why import explain
-from orders.admin import OrderAdmin
-from orders.models import Order
+
+__all__ = ["ErasureAdmin", "order_page"]
 
 
 class ErasureForm(DeskForm):
@@ -82,23 +79,3 @@ class ErasureAdmin(ReadOnlyAdmin):
         self.message_user(
             request, f"{said}: {entered.erasure}, due {entered.erasure.due_at:%Y-%m-%d}", messages.SUCCESS
         )
-
-
-admin.site.unregister(Order)
-
-
-@admin.register(Order)
-class ExplainedOrderAdmin(OrderAdmin):
-    """An order as support needs it: what is the matter with it stands first."""
-
-    readonly_fields = ("why",)
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        whole = [name for name in self.get_fields(request, obj) if name != "why"]
-        return [(None, {"fields": ["why"]}), ("As it is stored", {"fields": whole})]
-
-    @admin.display(description="What is the matter")
-    def why(self, order: Order) -> str:
-        told = explain(order=order)
-        when = f" ({date_format(localtime(told.at), 'j M Y, H:i')})" if told.at else ""
-        return format_html("{}<br>{}{}", told.sentence, told.then, when)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.conf import settings
 from django.db import DatabaseError
+from django.db.models.functions import Now
 
 from core import outbox
 from core.pruning import in_batches
@@ -33,6 +34,7 @@ def note(call: Call) -> None:
             status=call.status,
             duration_ms=call.duration_ms,
             request_id=outbox.current_request_id(),
+            at=Now() - timedelta(milliseconds=call.duration_ms),
         )
     except DatabaseError:
         log.exception("gateway_call.not_recorded", question=call.question.value, subject=call.subject)

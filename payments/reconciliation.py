@@ -8,15 +8,16 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
+from core import outbox
 from core.crashpoints import crashpoint
 from core.models import Event
 from core.transactions import durable
 from orders.models import Order
 from payments import checkout, discrepancies, refunds, repayments, schedule, settlement
-from payments.flow import OPEN, PaymentStatus
+from payments.flow import OPEN, SETTLED, PaymentStatus
 from payments.gateway import PaymentGateway, Refused, Unavailable, Verdict, Verification
 from payments.models import DiscrepancyKind, Payment
 
@@ -46,6 +47,19 @@ def sweep(*, gateway: PaymentGateway, clock: Callable[[], datetime], budget_seco
     if looked_at:
         log.info("sweep.done", looked_at=looked_at)
     return looked_at
+
+
+def ask_now(*, payments: QuerySet[Payment]) -> int:
+    """Have the worker ask Chapa about these at once, because somebody wants to know; returns about how many.
+
+    What is settled is left out: nothing that Chapa says moves it any more.
+    """
+    with durable("admin.ask_chapa"):
+        asked = [
+            outbox.record(topic="payment.hinted", tx_ref=payment.tx_ref)
+            for payment in payments.exclude(status__in=SETTLED).filter(decided_by="")
+        ]
+    return len(asked)
 
 
 def sweep_refunds(

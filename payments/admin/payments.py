@@ -10,11 +10,9 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.timezone import now
 
-from core import outbox
 from core.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, at_once, decision
 from core.money import CENT, Money
-from core.transactions import durable
-from payments import refunds, repayments
+from payments import reconciliation, refunds, repayments
 from payments.models import GatewayCall, Payment, PaymentHistory, WebhookEvent
 
 
@@ -62,11 +60,8 @@ class PaymentAdmin(ReadOnlyAdmin):
     @admin.action(description="Ask Chapa now what became of the chosen payments", permissions=["view"])
     @at_once(label="Ask Chapa now", done="Chapa is being asked; reload in a moment")
     def ask_chapa_now(self, request: HttpRequest, payment: Payment, given: dict[str, Any]) -> str | None:  # noqa: ARG002
-        if payment.is_settled:
-            return "left alone: nothing that Chapa says moves it any more"
-        with durable("admin.ask_chapa"):
-            outbox.record(topic="payment.hinted", tx_ref=payment.tx_ref)
-        return None
+        asked = reconciliation.ask_now(payments=Payment.objects.filter(pk=payment.pk))
+        return None if asked else "left alone: nothing that Chapa says moves it any more"
 
     @admin.action(description="Refund the chosen payments", permissions=["refund"])
     @decision(RefundForm, title="Refund", done="the refund is asked for", about=_what_is_left)

@@ -28,7 +28,7 @@ class GatewayCall(models.Model):
     status = models.PositiveSmallIntegerField(null=True, blank=True, help_text="HTTP's; empty where no answer came.")
     duration_ms = models.PositiveIntegerField()
     request_id = models.CharField(max_length=64, blank=True)
-    at = models.DateTimeField(db_default=Now())
+    at = models.DateTimeField(db_default=Now(), help_text="When it was asked.")
 
     class Meta:
         indexes = [

@@ -17,3 +17,15 @@ const CLICKED = ":is(span, div, h2, a:not([href]))[x-on\\:click]";
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(CLICKED).forEach(reachable);
 });
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.dataset.done = "yes";
+    button.append(" ✓");
+  } catch {
+    button.parentElement.querySelector("input")?.select();
+  }
+});
