@@ -46,7 +46,6 @@ def offered(client: Client, order: Order) -> set[str]:
 
 
 class TestTheStory:
-    @pytest.mark.django_db(transaction=True)  # where time passes for the database too
     def test_it_is_told_in_the_order_in_which_it_happened(self):
         story = tell(order=scenes.eventful(), may=lambda permission: True)
 
