@@ -46,6 +46,7 @@ def offered(client: Client, order: Order) -> set[str]:
 
 
 class TestTheStory:
+    @pytest.mark.django_db(transaction=True)  # the journal's time is its transaction's
     def test_it_is_told_in_the_order_in_which_it_happened(self):
         story = tell(order=scenes.eventful(), may=lambda permission: True)
 
