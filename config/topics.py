@@ -46,6 +46,7 @@ TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "payment.lost": ("payments.reopen",),
     "payment.hinted": ("payments.settle",),
     "webhook.received": ("payments.process_webhook",),
+    "webhook.replay_wanted": ("payments.replay_webhook",),
     "notification.queued": ("notifications.deliver",),
     "outbound.queued": ("notifications.deliver_webhook",),
     "endpoint.disabled": ("notifications.dispatch",),

@@ -155,6 +155,14 @@ class DeskForm(forms.Form):
                 field.widget.attrs["class"] = " ".join([*widgets.INPUT_CLASSES, own]).strip()
 
 
+class FormOfRows(DeskForm):
+    """A form that asks something else of other rows."""
+
+    def __init__(self, *args: Any, rows: list[Any], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.rows = rows
+
+
 class ReasonForm(DeskForm):
     """Every decision of a person is written down with its reason."""
 
@@ -173,7 +181,8 @@ def decision(
     def wrap(act: Callable[..., str | None]) -> Callable[..., Any]:
         @functools.wraps(act)
         def action(self: Any, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
-            asked = form(request.POST if "confirmed" in request.POST else None)
+            given = request.POST if "confirmed" in request.POST else None
+            asked = form(given, rows=list(chosen)) if issubclass(form, FormOfRows) else form(given)
             if not asked.is_valid():
                 return ask(self, request, form=asked, title=title, chosen=chosen, action=act.__name__, about=about)
             for row in chosen:

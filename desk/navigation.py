@@ -43,7 +43,7 @@ GROUPS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
     (
         _("Work"),
         (
-            Entry(title=_("Discrepancies"), icon="balance", model="payments.discrepancy", query="?status__exact=open"),
+            Entry(title=_("Discrepancies"), icon="balance", model="payments.discrepancy", query="?queue=waiting"),
             Entry(title=_("Refunds"), icon="undo", model="payments.refund"),
             Entry(title=_("Webhook inbox"), icon="inbox", model="payments.webhookevent"),
             Entry(title=_("Messages"), icon="mail", model="notifications.notification"),

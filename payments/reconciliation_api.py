@@ -99,6 +99,7 @@ class DiscrepancyResolution(Endpoint):
         resolutions.DiscrepancyNotFound,
         resolutions.DiscrepancyResolved,
         resolutions.ResolutionNotPossible,
+        resolutions.NoSuchAttempt,
         sessions.AuthenticationTooOld,
         problems.NotAllowed,
         refunds.PaymentNotRefundable,
@@ -113,6 +114,7 @@ class DiscrepancyResolution(Endpoint):
             discrepancy_id=discrepancy_id,
             resolution=resolution,
             reason=given["reason"],
+            tx_ref=given["tx_ref"],
             actor=principal_of(request).actor,
             at=now(),
         )

@@ -15,6 +15,8 @@ from typing import Final
 import structlog
 from django.db.models import QuerySet
 
+from core import outbox
+from core.transactions import durable
 from payments import providers, webhooks
 from payments.gateway import PaymentGateway
 from payments.models import Disposition, WebhookEvent
@@ -72,6 +74,13 @@ def replay(*, wanted: Wanted, gateway: PaymentGateway, clock: Callable[[], datet
         else:
             done = _not_replayable(webhook)
         yield done
+
+
+def want(*, webhook_id: int, actor: str) -> None:
+    """Have the worker replay one delivery. Wanting it twice replays it twice, which changes nothing more."""
+    with durable("webhook.want_replay"):
+        outbox.record(topic="webhook.replay_wanted", webhook_id=webhook_id)
+    log.info("webhook.replay_wanted", webhook=webhook_id, actor=actor)
 
 
 def rehearse(*, wanted: Wanted) -> Iterator[Replayed]:

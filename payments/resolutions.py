@@ -6,7 +6,7 @@ What a decision books, it books in the transaction that closes the discrepancy.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -38,11 +38,23 @@ class ResolutionNotPossible(DomainError):
     storable = False
 
 
+class NoSuchAttempt(DomainError):
+    code, status, title = "no_such_attempt", 409, "This cannot be matched with that attempt."
+    storable = False
+
+
+class SnoozeTooLong(DomainError):
+    code, status, title = "snooze_too_long", 400, "A discrepancy cannot be left alone for so long."
+    storable = False
+
+
+LONGEST_SNOOZE: Final = timedelta(days=30)
+
 _K, _R = DiscrepancyKind, Resolution
 _HELD: Final = (_R.REFUND, _R.NOT_RECEIVED)
 
 POSSIBLE: Final[Mapping[DiscrepancyKind, tuple[Resolution, ...]]] = {
-    _K.MISSING_HERE: (_R.EXPLAINED, _R.ACCEPT_THEIRS),
+    _K.MISSING_HERE: (_R.EXPLAINED, _R.MATCHED, _R.ACCEPT_THEIRS),
     _K.MISSING_THERE: (_R.EXPLAINED, _R.ACCEPT_THEIRS),
     _K.AMOUNT: (_R.EXPLAINED, _R.ACCEPT_THEIRS),
     _K.CURRENCY: (_R.EXPLAINED,),
@@ -52,7 +64,7 @@ POSSIBLE: Final[Mapping[DiscrepancyKind, tuple[Resolution, ...]]] = {
     _K.REFERENCE: (_R.EXPLAINED,),
     _K.SURPLUS: (_R.EXPLAINED, _R.REFUND),
     _K.REFUND: (_R.EXPLAINED,),
-    _K.ORPHAN: (_R.EXPLAINED,),
+    _K.ORPHAN: (_R.EXPLAINED, _R.MATCHED),
 }
 """What may be decided about which kind. While the payment is `mismatched` it is one of `_HELD` instead."""
 
@@ -88,10 +100,15 @@ def possible_of(discrepancies: Sequence[Discrepancy]) -> dict[int, tuple[Resolut
     return {each.pk: answers(each) for each in discrepancies}
 
 
-def resolve(*, discrepancy_id: int, resolution: Resolution, reason: str, actor: str, at: datetime) -> Discrepancy:
+def resolve(
+    *, discrepancy_id: int, resolution: Resolution, reason: str, actor: str, at: datetime, tx_ref: str = ""
+) -> Discrepancy:
     """Close a discrepancy as a person decided, and book what the decision books.
 
+    `tx_ref` names the attempt that it is `matched` with, and is empty for every other resolution.
+
     :raises DiscrepancyNotFound: · DiscrepancyResolved: · ResolutionNotPossible:
+    :raises NoSuchAttempt: where nothing of ours has that `tx_ref`, or another transaction paid it.
     :raises PaymentNotRefundable: where money is to go back that cannot.
     """
     with durable("discrepancy.resolve"):
@@ -106,7 +123,10 @@ def resolve(*, discrepancy_id: int, resolution: Resolution, reason: str, actor: 
         if resolution not in possible(discrepancy):
             allowed = [answer.value for answer in possible(discrepancy)]
             raise ResolutionNotPossible(f"Possible here: {', '.join(allowed)}.", possible=allowed)
-        _act(discrepancy, resolution, reason=reason, actor=actor, at=at)
+        if resolution is Resolution.MATCHED:
+            _match(discrepancy, tx_ref)
+        else:
+            _act(discrepancy, resolution, reason=reason, actor=actor, at=at)
         discrepancy.status = DiscrepancyStatus.RESOLVED
         discrepancy.resolution = resolution
         discrepancy.reason = reason[:300]
@@ -116,6 +136,41 @@ def resolve(*, discrepancy_id: int, resolution: Resolution, reason: str, actor: 
         outbox.record(topic="discrepancy.resolved", discrepancy_id=discrepancy.pk)
     log.info("discrepancy.resolved", subject=discrepancy.subject, resolution=resolution.value, actor=actor)
     return discrepancy
+
+
+def snooze(*, discrepancy_id: int, until: datetime, actor: str, at: datetime) -> Discrepancy:
+    """Leave an open discrepancy out of what waits for somebody until then: what is missing may come by itself.
+
+    It stays open, and is late when it would have been. Deciding about it ends its sleep.
+
+    :raises DiscrepancyNotFound: · DiscrepancyResolved:
+    :raises SnoozeTooLong: for a time that is over, or more than thirty days away.
+    """
+    if not at < until <= at + LONGEST_SNOOZE:
+        raise SnoozeTooLong(f"At most {LONGEST_SNOOZE.days} days from now.")
+    with durable("discrepancy.snooze"):
+        discrepancy = Discrepancy.objects.select_for_update(no_key=True).filter(pk=discrepancy_id).first()
+        if discrepancy is None:
+            raise DiscrepancyNotFound
+        if discrepancy.status != DiscrepancyStatus.OPEN:
+            raise DiscrepancyResolved(f"It was resolved by {discrepancy.resolved_by}: {discrepancy.reason}")
+        discrepancy.snoozed_until = until
+        discrepancy.save(update_fields=["snoozed_until"])
+    log.info("discrepancy.snoozed", subject=discrepancy.subject, until=until.isoformat(), actor=actor)
+    return discrepancy
+
+
+def _match(discrepancy: Discrepancy, tx_ref: str) -> None:
+    """It is this attempt's. Whether money came for it is for Chapa to say, as always."""
+    payment = Payment.objects.filter(tx_ref=tx_ref).first()
+    if payment is None:
+        raise NoSuchAttempt(f"No attempt of ours is called {tx_ref or 'nothing'}.")
+    is_chapas = discrepancy.kind == DiscrepancyKind.MISSING_HERE
+    if is_chapas and payment.gateway_reference not in {None, "", discrepancy.subject}:
+        raise NoSuchAttempt(f"{tx_ref} was paid by another transaction: {payment.gateway_reference}.")
+    discrepancy.payment, discrepancy.order_id = payment, payment.order_id
+    if not payment.is_settled:
+        outbox.record(topic="payment.hinted", tx_ref=payment.tx_ref)
 
 
 def _act(discrepancy: Discrepancy, resolution: Resolution, *, reason: str, actor: str, at: datetime) -> None:

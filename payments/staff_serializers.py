@@ -114,6 +114,9 @@ class RunOut(serializers.Serializer[Any]):
 @example("Nothing to do", resolution="explained", reason="Chapa raised its fee on that day.")
 class ResolutionIn(ReasonIn):
     resolution = serializers.ChoiceField(choices=RESOLUTIONS)
+    tx_ref = StrictCharField(
+        max_length=50, required=False, default="", allow_blank=True, help_text="Of the attempt, where it is `matched`."
+    )
 
 
 @example(

@@ -18,6 +18,7 @@ from payments import (
     providers,
     reconciliation,
     refunds,
+    replay,
     settlement,
     webhooks,
 )
@@ -26,6 +27,12 @@ from payments import (
 @shared_task(name="payments.process_webhook")
 def process_webhook(*, webhook_id: int, **_: Any) -> None:
     webhooks.process(webhook_id=webhook_id, gateway=providers.chapa(), at=now())
+
+
+@shared_task(name="payments.replay_webhook")
+def replay_webhook(*, webhook_id: int, **_: Any) -> None:
+    for _done in replay.replay(wanted=replay.Wanted(webhook_id=webhook_id), gateway=providers.chapa(), clock=now):
+        pass
 
 
 @shared_task(name="payments.settle")

@@ -46,8 +46,8 @@ _SUPPORT: Final = (
     "notifications.resend_notification",
 )  # fmt: skip
 _FINANCE: Final = (
-    *_SEES_MONEY, "payments.request_refund", "payments.reconcile", "payments.add_statementformat",
-    "payments.change_statementformat",
+    *_SEES_MONEY, "payments.request_refund", "payments.reconcile", "payments.replay_webhook",
+    "payments.add_statementformat", "payments.change_statementformat",
 )  # fmt: skip
 _APPROVER: Final = (*_SEES_MONEY, "payments.approve_refund")
 _CATALOGUE: Final = (

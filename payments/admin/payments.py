@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
 
-from core.admin import ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, at_once, decision
+from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, Text, actor, at_once, decision
 from core.money import CENT, Money
-from payments import reconciliation, refunds, repayments
+from payments import reconciliation, refunds, repayments, replay
 from payments.models import GatewayCall, Payment, PaymentHistory, WebhookEvent
+from payments.replay import Outcome
 
 
 class RefundForm(ReasonForm):
@@ -36,6 +38,25 @@ def _what_is_left(payment: Payment) -> str:
         f"order {payment.order.number}; {captured} arrived, "
         f"{repayments.refundable(payment=payment)} of it can still be given back"
     )
+
+
+class ReplayForm(DeskForm):
+    """Tried first, unless somebody takes the tick away."""
+
+    dry_run = forms.BooleanField(
+        label=_("Only say what would happen"),
+        required=False,
+        initial=True,
+        help_text=_("Nobody is asked; nothing changes."),
+    )
+
+
+OUTCOMES: Final[dict[str, Text]] = {
+    Outcome.WOULD_ASK: _("Chapa would be asked about its payment"),
+    Outcome.WOULD_IGNORE: _("it would be ignored: it is about no payment"),
+    Outcome.FORGOTTEN: _("nothing is left to replay: its bytes were emptied when their time was over"),
+    Outcome.UNREADABLE: _("it cannot be read"),
+}
 
 
 class HistoryInline(ReadOnlyInline):
@@ -91,6 +112,21 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     search_help_text = "tx_ref, Chapa's reference or request id"
     exclude = ("body", "body_sha256")
     readonly_fields = ("raw_bytes", "sha256")
+
+    actions = ("replay",)
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("payments.replay_webhook")
+
+    @admin.action(description=_("Replay the chosen webhooks"), permissions=["replay"])
+    @decision(ReplayForm, title=_("Replay"), done=_("the worker replays it; reload in a moment"))
+    def replay(self, request: HttpRequest, webhook: WebhookEvent, given: dict[str, Any]) -> str | None:
+        if not given["dry_run"]:
+            replay.want(webhook_id=webhook.pk, actor=actor(request))
+            return None
+        [rehearsed] = replay.rehearse(wanted=replay.Wanted(webhook_id=webhook.pk))
+        said = f" ({rehearsed.said})" if rehearsed.said else ""
+        return f"{OUTCOMES.get(rehearsed.outcome, rehearsed.outcome)}{said}"
 
     @admin.display(description="body, byte for byte")
     def raw_bytes(self, webhook: WebhookEvent) -> str:

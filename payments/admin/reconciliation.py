@@ -2,33 +2,104 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import escape
 from django.utils.timezone import now
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from core.admin import ReadOnlyAdmin, ReasonForm, actor, decision
+from core.admin import DeskForm, FormOfRows, ReadOnlyAdmin, Text, actor, decision
 from payments import resolutions
 from payments.flow import DiscrepancyStatus
-from payments.models import Discrepancy, ReconciliationRun, Resolution
+from payments.models import Discrepancy, DiscrepancyKind, ReconciliationRun, Resolution
 
-WORDS = {
-    Resolution.EXPLAINED: "Explained: nothing is wrong, or it was put right elsewhere",
-    Resolution.ACCEPT_THEIRS: "Their value is right: book the difference",
-    Resolution.REFUND: "Give the money back to the customer",
-    Resolution.NOT_RECEIVED: "No money of ours came: take the booking back",
+_K, _R = DiscrepancyKind, Resolution
+WORDS: Final[dict[Resolution, Text]] = {
+    _R.EXPLAINED: _("Explained: nothing is wrong, or it was put right elsewhere. Nothing is booked."),
+    _R.MATCHED: _("It belongs to an attempt of ours, named below. Chapa is asked about that one."),
+    _R.ACCEPT_THEIRS: _("Their value is right: the difference is written off, on the account “differences”."),
+    _R.REFUND: _("Give the money back to the customer."),
+    _R.NOT_RECEIVED: _("No money of ours came: take the booking back."),
+}
+WORDS_OF_KIND: Final[dict[tuple[Resolution, DiscrepancyKind], Text]] = {
+    (_R.ACCEPT_THEIRS, _K.MISSING_HERE): _("The money is there: keep it for a customer who is not known yet."),
+    (_R.ACCEPT_THEIRS, _K.MISSING_THERE): _("It never came to Chapa: write it off, on the account “differences”."),
+    (_R.ACCEPT_THEIRS, _K.FEE): _("Their fee is right: book the difference as a fee."),
+    (_R.ACCEPT_THEIRS, _K.STATUS): _("Chapa gave it back without us: write that refund down."),
 }
 
 
-class ResolutionForm(ReasonForm):
-    """What was decided, and why. What is possible depends on the kind; the rest is refused with a message."""
+class ResolutionForm(FormOfRows):
+    """What was decided, and why. Only what is possible for all that was chosen is offered."""
 
-    resolution = forms.ChoiceField(
-        choices=[(answer.value, words) for answer, words in WORDS.items()], widget=forms.RadioSelect
+    resolution = forms.ChoiceField(label=_("Decision"), widget=forms.RadioSelect)
+    tx_ref = forms.CharField(
+        label=_("tx_ref of the attempt"), max_length=50, required=False, help_text=_("Only where it belongs to one.")
     )
-    field_order = ("resolution", "reason")
+    reason = forms.CharField(label=_("Reason"), max_length=300)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        offered = resolutions.possible_of(self.rows).values()
+        common = [answer for answer in Resolution if offered and all(answer in each for each in offered)]
+        kinds = {DiscrepancyKind(row.kind) for row in self.rows}
+        words = {
+            answer: WORDS_OF_KIND.get((answer, next(iter(kinds))), WORDS[answer]) if len(kinds) == 1 else WORDS[answer]
+            for answer in common
+        }
+        self.fields["resolution"].choices = [(answer.value, text) for answer, text in words.items()]  # type: ignore[attr-defined]
+        if Resolution.MATCHED not in common:
+            del self.fields["tx_ref"]
+        if not common:
+            said = [
+                gettext("It was resolved by %(who)s: %(why)s") % {"who": row.resolved_by, "why": row.reason}
+                for row in self.rows
+                if row.status != DiscrepancyStatus.OPEN
+            ]
+            nothing = gettext("Nothing can be decided about all of these at once.")
+            self.fields["resolution"].help_text = escape(" ".join(said) or nothing)
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        if given.get("resolution") == Resolution.MATCHED and not given.get("tx_ref"):
+            self.add_error("tx_ref", gettext("Which attempt does it belong to?"))
+        return given
+
+
+class SnoozeForm(DeskForm):
+    days = forms.ChoiceField(
+        label=_("For how long"),
+        choices=[("1", _("until tomorrow")), ("3", _("three days")), ("7", _("a week")), ("30", _("thirty days"))],
+        widget=forms.RadioSelect,
+    )
+
+
+class QueueFilter(admin.SimpleListFilter):
+    title, parameter_name = _("queue"), "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Text]]:  # type: ignore[override]  # noqa: ARG002
+        return [("waiting", _("waits for somebody")), ("snoozed", _("snoozed"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Discrepancy]) -> QuerySet[Discrepancy]:  # noqa: ARG002
+        if self.value() == "waiting":
+            awake = Q(snoozed_until=None) | Q(snoozed_until__lte=now())
+            return queryset.filter(awake, status=DiscrepancyStatus.OPEN)
+        if self.value() == "snoozed":
+            return queryset.filter(status=DiscrepancyStatus.OPEN, snoozed_until__gt=now())
+        return queryset
+
+
+def _both_values(discrepancy: Discrepancy) -> str:
+    ours, theirs = discrepancy.ours or gettext("nothing"), discrepancy.theirs or gettext("nothing")
+    said = gettext("%(ours)s with us, %(theirs)s with them") % {"ours": ours, "theirs": theirs}
+    order = f"{discrepancy.order}: " if discrepancy.order else ""
+    return f"{order}{said}{'; ' + discrepancy.detail if discrepancy.detail else ''}"
 
 
 @admin.register(Discrepancy)
@@ -37,25 +108,33 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
         "id", "status", "kind", "subject", "ours", "theirs", "order", "detail", "opened_at", "resolution",
         "resolved_by",
     )  # fmt: skip
-    list_filter = ("status", "kind", "resolution", "opened_at")
+    list_filter = (QueueFilter, "status", "kind", "resolution", "opened_at")
     search_fields = ("subject", "order__number", "payment__tx_ref", "refund__reference", "request_id")
     search_help_text = "Subject, order number, tx_ref, a refund's reference or request id"
     date_hierarchy = "opened_at"
-    list_select_related = ("order",)
-    actions = ("resolve",)
+    list_select_related = ("order", "payment")
+    actions = ("resolve", "snooze")
 
-    @admin.action(description="Resolve the chosen discrepancies", permissions=["resolve"])
-    @decision(ResolutionForm, title="Resolve", done="resolved")
+    @admin.action(description=_("Resolve the chosen discrepancies"), permissions=["resolve"])
+    @decision(ResolutionForm, title=_("Resolve"), done=_("resolved"), about=_both_values)
     def resolve(self, request: HttpRequest, discrepancy: Discrepancy, given: dict[str, Any]) -> None:
         resolutions.resolve(
             discrepancy_id=discrepancy.pk,
             resolution=Resolution(given["resolution"]),
             reason=given["reason"],
+            tx_ref=given.get("tx_ref", ""),
             actor=actor(request),
             at=now(),
         )
 
-    def can_do(self, verb: str, row: Discrepancy) -> bool:  # noqa: ARG002 - there is one verb
+    @admin.action(description=_("Leave the chosen discrepancies alone for a while"), permissions=["resolve"])
+    @decision(SnoozeForm, title=_("Snooze"), done=_("left alone until then"), about=_both_values)
+    def snooze(self, request: HttpRequest, discrepancy: Discrepancy, given: dict[str, Any]) -> None:
+        at = now()
+        until = at + timedelta(days=int(given["days"]))
+        resolutions.snooze(discrepancy_id=discrepancy.pk, until=until, actor=actor(request), at=at)
+
+    def can_do(self, verb: str, row: Discrepancy) -> bool:  # noqa: ARG002 - both verbs are for the same rows
         return row.status == DiscrepancyStatus.OPEN
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:

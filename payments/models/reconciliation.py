@@ -58,6 +58,8 @@ class Resolution(StrEnum):
     """The money goes back to the customer."""
     NOT_RECEIVED = "not_received"
     """No money of ours came: what was booked is taken back."""
+    MATCHED = "matched"
+    """It belongs to an attempt of ours that the person names: Chapa is asked about that one."""
 
 
 class ReconciliationRun(models.Model):
@@ -115,6 +117,9 @@ class Discrepancy(models.Model):
     reason = models.CharField(max_length=300, blank=True)
     resolved_by = models.CharField(max_length=40, blank=True)
     resolved_at = models.DateTimeField(null=True, blank=True)
+    snoozed_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until then it is left out of what waits for somebody."
+    )
     request_id = models.CharField(max_length=64, blank=True)
     opened_at = models.DateTimeField()
     written_at = models.DateTimeField(db_default=Now())

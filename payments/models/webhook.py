@@ -47,6 +47,7 @@ class WebhookEvent(models.Model):
     processed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        permissions = [("replay_webhook", "Can have stored webhooks replayed")]
         constraints = [models.UniqueConstraint(fields=["body_sha256"], name="webhook_stored_once")]
         indexes = [
             models.Index(

@@ -15,7 +15,7 @@ from django.utils.timezone import now
 from desk import wishes
 from notifications.models import Notification, WebhookMessage
 from payments import closing, matching, nightly, providers
-from payments.models import Payment, StatementLine
+from payments.models import Payment, StatementLine, WebhookEvent
 from tests.crash.play import LEAD, OPENED, PASSWORD, STAFF, GaveUp, Play, token_of
 from tests.payments import files
 from users import recovery
@@ -394,6 +394,10 @@ def orphan(play: Play) -> None:
     play.works()
     play.later("a while", 3)
     play.sweeps()
+    webhook = WebhookEvent.objects.order_by("pk").first()
+    if webhook is not None:
+        play.administer("replay", "payments.webhookevent", "replay", webhook)
+        play.works()
 
 
 def staff(play: Play) -> None:
@@ -497,6 +501,7 @@ def resolved(play: Play) -> None:
     play.works()
     play.sweeps()
     discrepancy = play.discrepancy(tx_ref)
+    play.administer("snooze", "payments.discrepancy", "snooze", discrepancy, days="1")
     play.administer(
         "resolve", "payments.discrepancy", "resolve", discrepancy, resolution=resolution, reason="it was less"
     )
