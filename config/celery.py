@@ -96,6 +96,10 @@ def _configuration() -> dict[str, Any]:
                 "task": "payments.sweep_runs",
                 "schedule": settings.RECONCILE_SWEEP_SECONDS,
             },
+            "match what was imported": {
+                "task": "payments.match_statements",
+                "schedule": settings.RECONCILE_SWEEP_SECONDS,
+            },
             "seal the journal": {"task": "payments.seal", "schedule": settings.LEDGER_SEAL_SECONDS},
             # From 01:00 in East Africa on; looked at often, so that whoever was away at one closes it at ten past.
             "close yesterday": {"task": "payments.close_day", "schedule": 600},

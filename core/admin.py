@@ -69,6 +69,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
     paginator = InfinitePaginator
     change_form_outer_before_template = "core/verbs.html"
+    list_before_template = "core/list_verbs.html"
     warn_unsaved_form = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
@@ -103,6 +104,13 @@ class ReadOnlyAdmin(ModelAdmin):
             for name, (action, _name, description) in offered.items()
             if self.can_do(name, row)
         ]
+
+    def list_verbs(self, request: HttpRequest) -> list[tuple[Text, str]]:  # noqa: ARG002 - for those who have some
+        """What may be done besides what is done with rows: a label and where it is done."""
+        return []
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(request, {**(extra_context or {}), "list_verbs": self.list_verbs(request)})
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

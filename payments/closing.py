@@ -103,6 +103,13 @@ def close_due(*, at: datetime) -> list[DayClose]:
         return []  # somebody else was quicker
 
 
+def to_be_closed(*, at: datetime) -> list[date]:
+    """The days that are over and not closed yet, oldest first."""
+    yesterday = today(at=at) - timedelta(days=1)
+    first = first_open(otherwise=yesterday)
+    return [first + timedelta(days=n) for n in range((yesterday - first).days + 1)]
+
+
 def today(*, at: datetime) -> date:
     """The business day that is running."""
     return at.astimezone(EAST_AFRICA).date()

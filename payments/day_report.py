@@ -104,9 +104,15 @@ def sheets(*, closed: DayClose, language: str) -> list[Sheet]:
     word = WORDS[language]
     return [
         Sheet(name=word["accounts"], rows=_accounts(closed, word)),
-        Sheet(name=word["open_items"], rows=_open_items(closed, word)),
+        Sheet(name=word["open_items"], rows=_items(closed.figures["open_items"], word)),
         Sheet(name=word["day"], rows=_about(closed, word)),
     ]
+
+
+def open_items_sheet(*, items: Mapping[str, Any], language: str) -> Sheet:
+    """What `closing.open_items` says, as the report will list it."""
+    word = WORDS[language]
+    return Sheet(name=word["open_items"], rows=_items(items, word))
 
 
 def _accounts(closed: DayClose, word: Mapping[str, str]) -> list[list[Cell]]:
@@ -121,10 +127,10 @@ def _accounts(closed: DayClose, word: Mapping[str, str]) -> list[list[Cell]]:
     ]
 
 
-def _open_items(closed: DayClose, word: Mapping[str, str]) -> list[list[Cell]]:
+def _items(open_items: Mapping[str, Any], word: Mapping[str, str]) -> list[list[Cell]]:
     rows: list[list[Cell]] = [[word[name] for name in ("kind", "count", "what", "amount", "since")]]
     for kind in ITEMS:
-        items: dict[str, Any] = closed.figures["open_items"][kind]
+        items: dict[str, Any] = open_items[kind]
         sums = "; ".join(f"{amount} {currency}" for currency, amount in items["sums"].items())
         rows.append([word[kind], items["count"], "", sums, ""])
         rows += [[word[kind], None, each["what"], each["amount"], each["since"]] for each in items["oldest"]]

@@ -14,13 +14,14 @@ from typing import Any, Final
 
 import structlog
 from django.db import IntegrityError, transaction
+from django.db.models import Max, Min
 from django.db.models.functions import Now
 
 from core import outbox
 from core.errors import DomainError
 from core.transactions import durable
 from payments import payouts, settled
-from payments.models import LineState, ReconciliationRun, RunKind, RunStatus, StatementLine
+from payments.models import LineState, ReconciliationRun, RunKind, RunStatus, Statement, StatementLine
 from payments.settled import Finding
 from payments.statement_rows import StatementSource
 
@@ -73,12 +74,14 @@ def run(*, since: date, until: date, actor: str, at: datetime) -> Reconciliation
     try:
         for lines in _batches(StatementSource.CHAPA, since, until):
             counts.update(_compare(lines, current, at=at))
+            _note(current, counts)
         for reference, currency in payouts.waiting():
             with durable("match.payout"):
                 _still_ours(current)
                 counts.update(payouts.match(reference=reference, currency=currency, run=current, at=at))
         for lines in _batches(StatementSource.BANK, since, until):
             counts.update(_look_at_bank(lines, current))
+            _note(current, counts)
         counts.update(_missing(current, at=at))
     except Exception as error:
         _end(current, RunStatus.FAILED, counts, at=at, why=f"{type(error).__name__}: {error}")
@@ -86,6 +89,22 @@ def run(*, since: date, until: date, actor: str, at: datetime) -> Reconciliation
     _end(current, RunStatus.FINISHED, counts, at=at)
     log.info("statements.matched", run=current.pk, **counts)
     return current
+
+
+def catch_up(*, at: datetime) -> ReconciliationRun | None:
+    """Match what was imported since the last run began, so that nobody has to ask for it; None where nothing was.
+
+    Of files that come while a run is under way the next call takes care.
+    """
+    last = ReconciliationRun.objects.filter(kind=RunKind.STATEMENTS).order_by("-started_at").first()
+    fresh = Statement.objects.all() if last is None else Statement.objects.filter(written_at__gte=last.started_at)
+    days = StatementLine.objects.filter(statement__in=fresh).aggregate(first=Min("booked_on"), last=Max("booked_on"))
+    if days["first"] is None:
+        return None
+    try:
+        return run(since=days["first"], until=days["last"], actor="system", at=at)
+    except MatchingUnderWay:
+        return None
 
 
 def ignore(*, line_id: int, reason: str, actor: str, at: datetime) -> StatementLine:
@@ -155,6 +174,11 @@ def _still_ours(current: ReconciliationRun) -> None:
     seen = ReconciliationRun.objects.select_for_update(no_key=True).get(pk=current.pk)
     if seen.status != RunStatus.RUNNING:
         raise _TakenOver(seen.failure_reason)
+
+
+def _note(current: ReconciliationRun, counts: Mapping[str, int]) -> None:
+    """How far it has come, for whoever watches."""
+    ReconciliationRun.objects.filter(pk=current.pk, status=RunStatus.RUNNING).update(counts=dict(counts))
 
 
 def _end(

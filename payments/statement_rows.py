@@ -6,28 +6,26 @@ with its number, its field and a code, and the rows around it are read all the s
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 import unicodedata
-from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from itertools import islice
 from typing import IO, Final
 
 from core.errors import DomainError
 from core.money import Currency
+from payments.statement_records import REPLACED, records
 
-MOST_CHARACTERS_OF_A_ROW: Final = 20_000
-MOST_LINES_OF_A_ROW: Final = 20
 MOST_ROWS: Final = 100_000
 MOST_DIGITS: Final = 10
 """Before the decimal mark: what the column holds."""
 YEARS: Final = range(2000, 2100)
-_REPLACED: Final = "\N{REPLACEMENT CHARACTER}"
 
 
 class StatementSource(StrEnum):
@@ -202,19 +200,34 @@ def rows(file: IO[bytes], *, layout: Layout) -> Iterator[Line | RowError | None]
     problems = problems_of(layout)
     if problems:
         raise StatementUnreadable(f"The format is wrong: {'; '.join(problems)}.", problems=problems)
+    try:
+        with _as_text(file, layout) as text:
+            yield from _read(records(text, layout.delimiter), layout)
+    except UnicodeError as error:
+        raise StatementUnreadable(f"The file is not {layout.encoding}.") from error
+
+
+def head(file: IO[bytes], *, layout: Layout, most: int) -> list[list[str]]:
+    """The header and the first rows below it, cell by cell, whatever they hold; nothing where they cannot be read."""
+    with suppress(UnicodeError), _as_text(file, layout) as text:
+        below = (cells or [] for number, cells, _ in records(text, layout.delimiter) if number >= layout.header_row)
+        return [[_text(cell)[:200] for cell in cells] for cells in islice(below, most)]
+    return []
+
+
+@contextmanager
+def _as_text(file: IO[bytes], layout: Layout) -> Iterator[IO[str]]:
     encoding = "utf-8-sig" if layout.encoding == "utf-8" else layout.encoding
     text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
     try:
-        yield from _read(_records(text, layout.delimiter), layout)
-    except UnicodeError as error:
-        raise StatementUnreadable(f"The file is not {layout.encoding}.") from error
+        yield text
     finally:
         text.detach()
 
 
-def _read(records: Iterator[tuple[int, list[str] | None, str]], layout: Layout) -> Iterator[Line | RowError | None]:
+def _read(found: Iterator[tuple[int, list[str] | None, str]], layout: Layout) -> Iterator[Line | RowError | None]:
     places: dict[str, int] | None = None
-    for seen, (number, cells, content) in enumerate(records, 1):
+    for seen, (number, cells, content) in enumerate(found, 1):
         if seen > MOST_ROWS:
             raise StatementTooLarge(f"It has more than {MOST_ROWS} rows.")
         if places is None:
@@ -262,7 +275,7 @@ def _is_total(cells: list[str], places: Mapping[str, int], layout: Layout) -> bo
 
 
 def _line(number: int, cells: list[str], places: Mapping[str, int], layout: Layout) -> Line:
-    if any(_REPLACED in cell or "\0" in cell for cell in cells):
+    if any(REPLACED in cell or "\0" in cell for cell in cells):
         raise NotReadable("not_text", f"it holds bytes that are not {layout.encoding}")
     if len(cells) <= max(places.values()):
         raise NotReadable("row_too_short", f"it has {len(cells)} cells")
@@ -340,50 +353,3 @@ def _money(said: Mapping[str, str], field: str, layout: Layout) -> Decimal | Non
     except NotReadable as wrong:
         wrong.field = field
         raise
-
-
-# Records
-
-
-def _records(text: IO[str], delimiter: str) -> Iterator[tuple[int, list[str] | None, str]]:
-    """Row number, cells, and how the row began; cells are None where its quotes do not close, or it is too long.
-
-    A quote that nobody closed must not swallow the rest of the file: after a few lines the first one alone is wrong,
-    and those behind it are read anew.
-    """
-    again: deque[tuple[int, str, bool]] = deque()
-    fresh = _lines(text)
-    while (first := again.popleft() if again else next(fresh, None)) is not None:
-        number, line, is_whole = first
-        taken = [first]
-        cells, is_open = _cells([line], delimiter) if is_whole else (None, False)
-        while is_open and len(taken) < MOST_LINES_OF_A_ROW:
-            following = again.popleft() if again else next(fresh, None)
-            if following is None:
-                break
-            taken.append(following)
-            cells, is_open = _cells([each for _, each, _ in taken], delimiter) if following[2] else (None, False)
-        if cells is None:
-            again.extendleft(reversed(taken[1:]))
-        yield number, cells, line.strip()[:1000].replace("\0", _REPLACED)
-
-
-def _cells(lines: list[str], delimiter: str) -> tuple[list[str] | None, bool]:
-    """The cells of one row; without them, whether a quote is still open."""
-    try:
-        found = list(csv.reader(lines, delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        return None, "unexpected end" in str(error)
-    return (found[0], False) if len(found) == 1 else (None, False)
-
-
-def _lines(text: IO[str]) -> Iterator[tuple[int, str, bool]]:
-    """Line number, line, and whether it is whole: what is longer than a row may be is cut, and its rest passed over."""
-    number = 0
-    while line := text.readline(MOST_CHARACTERS_OF_A_ROW):
-        number += 1
-        is_whole = len(line) < MOST_CHARACTERS_OF_A_ROW or line.endswith(("\r", "\n"))
-        piece = line
-        while not is_whole and len(piece) == MOST_CHARACTERS_OF_A_ROW and not piece.endswith(("\r", "\n")):
-            piece = text.readline(MOST_CHARACTERS_OF_A_ROW)
-        yield number, line, is_whole

@@ -14,6 +14,7 @@ from payments import (
     closing,
     ledger,
     listing,
+    matching,
     nightly,
     providers,
     reconciliation,
@@ -69,6 +70,11 @@ def reconcile(*, run_id: int, **_: Any) -> None:
 @shared_task(name="payments.sweep_runs")
 def sweep_runs(**_: Any) -> None:
     nightly.sweep(gateway=providers.chapa(), clock=now)
+
+
+@shared_task(name="payments.match_statements")
+def match_statements(**_: Any) -> None:
+    matching.catch_up(at=now())
 
 
 @shared_task(name="payments.seal")

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.template.loader import render_to_string
+from datetime import date
+from typing import Any
 
-from core.admin import ReadOnlyAdmin, ReadOnlyInline
-from payments import day_report
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.formats import date_format
+from django.utils.timezone import now
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
+
+from core import spreadsheet
+from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, Text, Verb, actor
+from core.errors import DomainError
+from payments import closing, day_report
 from payments.models import DayClose, JournalEntry, JournalLine
 
 
@@ -26,16 +41,82 @@ class JournalEntryAdmin(ReadOnlyAdmin):
     inlines = (LineInline,)
 
 
+class CloseForm(DeskForm):
+    """Which day is the last to be closed; the open ones before it are closed with it."""
+
+    day = forms.TypedChoiceField(label=_("Up to and including"), coerce=date.fromisoformat)
+
+    def __init__(self, *args: Any, days: list[date], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["day"].choices = [(day.isoformat(), date_format(day, "l, j F Y")) for day in reversed(days)]  # type: ignore[attr-defined]
+
+
 @admin.register(DayClose)
 class DayCloseAdmin(ReadOnlyAdmin):
     list_display = ("day", "closed_at", "closed_by")
-    date_hierarchy = "day"
     exclude = ("figures",)
     readonly_fields = ("report",)
+    ordering = ("-day",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("payments.reconcile")
+
+    def list_verbs(self, request: HttpRequest) -> list[tuple[Text, str]]:
+        close: tuple[Text, str] = (_("Close a day"), reverse("admin:payments_dayclose_add"))
+        return [close] if self.has_add_permission(request) else []
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.download_view)
+        return [path("<int:object_id>/report.xlsx", view, name="payments_dayclose_report"), *super().get_urls()]
+
+    def verbs(self, request: HttpRequest, row: DayClose) -> list[Verb]:
+        url = reverse("admin:payments_dayclose_report", args=[row.pk])
+        download = Verb(name="report", label=gettext("Download as a spreadsheet"), url=url, at_once=False)
+        return [download, *super().verbs(request, row)]
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:  # noqa: ARG002
+        """What would be carried on as open stands beside the question."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        at = now()
+        days = closing.to_be_closed(at=at)
+        asked = CloseForm(request.POST or None, days=days)
+        if days and asked.is_valid():
+            try:
+                closed = closing.close(day=asked.cleaned_data["day"], actor=actor(request), at=at)
+            except DomainError as refusal:
+                asked.add_error(None, refusal.detail)
+            else:
+                said = gettext("Closed: %s. The report is mailed to finance.")
+                self.message_user(request, said % ", ".join(str(each) for each in closed), messages.SUCCESS)
+                return redirect(reverse("admin:payments_dayclose_change", args=[closed[-1].pk]))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Close a day"),
+            "opts": self.opts,
+            "form": asked,
+            "days": days,
+            "sheet": day_report.open_items_sheet(items=closing.open_items(at=at), language=_language()),
+        }
+        return TemplateResponse(request, "payments/close.html", context)
+
+    def download_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        closed = self.get_object(request, str(object_id))
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if closed is None:
+            raise Http404
+        content = spreadsheet.workbook(sheets=day_report.sheets(closed=closed, language=_language()))
+        headers = {"Content-Disposition": f'attachment; filename="{day_report.file_name(closed)}"'}
+        return HttpResponse(content, content_type=spreadsheet.MIME_TYPE, headers=headers)
 
     @admin.display(description="report")
     def report(self, closed: DayClose) -> str:
         """What finance gets by mail, as tables."""
         return render_to_string(
-            "payments/admin_day_report.html", {"sheets": day_report.sheets(closed=closed, language="en")}
+            "payments/admin_day_report.html", {"sheets": day_report.sheets(closed=closed, language=_language())}
         )
+
+
+def _language() -> str:
+    return "am" if get_language() == "am" else "en"

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.html import escape
 from django.utils.timezone import now
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from core.admin import DeskForm, FormOfRows, ReadOnlyAdmin, Text, actor, decision
-from payments import resolutions
+from core.admin import DeskForm, FormOfRows, ReadOnlyAdmin, Text, actor, ask, decision
+from core.errors import DomainError
+from payments import nightly, resolutions
 from payments.flow import DiscrepancyStatus
 from payments.models import Discrepancy, DiscrepancyKind, ReconciliationRun, Resolution
+from payments.payouts import EAST_AFRICA
 
 _K, _R = DiscrepancyKind, Resolution
 WORDS: Final[dict[Resolution, Text]] = {
@@ -141,8 +146,56 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
         return request.user.has_perm("payments.reconcile")
 
 
+class PeriodForm(DeskForm):
+    """Days in East Africa Time, both included."""
+
+    since = forms.DateField(label=_("From"), widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label=_("Up to and including"), widget=forms.DateInput(attrs={"type": "date"}))
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        if given.get("since") and given.get("until") and given["since"] > given["until"]:
+            self.add_error("until", gettext("The last day lies before the first."))
+        return given
+
+
 @admin.register(ReconciliationRun)
 class ReconciliationRunAdmin(ReadOnlyAdmin):
-    list_display = ("id", "kind", "status", "since", "until", "requested_by", "counts", "started_at", "finished_at")
-    list_filter = ("kind", "status", "started_at")
-    date_hierarchy = "started_at"
+    list_display = ("id", "kind", "status", "since", "until", "requested_by", "counted", "started_at", "finished_at")
+    list_filter = ("kind", "status")
+    exclude = ("counts",)
+    readonly_fields = ("counted",)
+    ordering = ("-id",)
+    change_form_outer_before_template = "payments/run.html"
+
+    @admin.display(description=_("counts"))
+    def counted(self, run: ReconciliationRun) -> str:
+        return ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in run.counts.items()) or "–"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("payments.reconcile")
+
+    def list_verbs(self, request: HttpRequest) -> list[tuple[Text, str]]:
+        compare: tuple[Text, str] = (_("Compare with Chapa's list"), reverse("admin:payments_reconciliationrun_add"))
+        return [compare] if self.has_add_permission(request) else []
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:  # noqa: ARG002
+        """Begin a run over Chapa's list of transactions. Statements are matched by themselves when they come."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        at = now()
+        usual = [moment.astimezone(EAST_AFRICA).date() for moment in nightly.period(at=at)]
+        asked = PeriodForm(request.POST or None, initial={"since": usual[0], "until": usual[1]})
+        if asked.is_valid():
+            since, until = (datetime.combine(asked.cleaned_data[n], time(), EAST_AFRICA) for n in ("since", "until"))
+            until = min(until + timedelta(days=1), at)
+            if since >= until:
+                asked.add_error("since", gettext("That day has not begun."))
+            else:
+                try:
+                    run = nightly.start(since=since, until=until, actor=actor(request), at=at)
+                except DomainError as refusal:
+                    asked.add_error(None, refusal.detail)
+                else:
+                    return redirect(reverse("admin:payments_reconciliationrun_change", args=[run.pk]))
+        return ask(self, request, form=asked, title=_("Compare with Chapa's list"))

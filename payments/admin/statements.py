@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.timezone import now
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from core.admin import ModelAdmin, ReadOnlyAdmin, ReasonForm, actor, decision
-from payments import matching
+from core.admin import DeskForm, ModelAdmin, ReadOnlyAdmin, ReasonForm, Text, actor, decision
+from core.errors import DomainError
+from payments import matching, statement_preview, statements
 from payments.models import Payout, Statement, StatementFormat, StatementLine, StatementRowError
 
 
@@ -22,6 +31,16 @@ class StatementFormatAdmin(ModelAdmin):
     search_fields = ("name", "account")
 
 
+class UploadForm(DeskForm):
+    format = forms.ModelChoiceField(
+        label=_("Format"),
+        queryset=StatementFormat.objects.all(),
+        empty_label=None,
+        help_text=_("How the sender writes its files: which column is what, and how dates and amounts look."),
+    )
+    file = forms.FileField(label=_("File"), help_text=_("CSV, at most 32 MB. The same file again changes nothing."))
+
+
 @admin.register(Statement)
 class StatementAdmin(ReadOnlyAdmin):
     list_display = ("id", "file_name", "format", "counts", "imported_by", "imported_at")
@@ -29,6 +48,73 @@ class StatementAdmin(ReadOnlyAdmin):
     search_fields = ("file_name", "sha256", "request_id")
     search_help_text = "File, its SHA-256, or request id"
     list_select_related = ("format",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("payments.reconcile")
+
+    def list_verbs(self, request: HttpRequest) -> list[tuple[Text, str]]:
+        return (
+            [(_("Upload a statement"), reverse("admin:payments_statement_add"))]
+            if self.has_add_permission(request)
+            else []
+        )
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:  # noqa: ARG002
+        """Looked at first, if somebody likes; then taken in, whole or not at all."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        asked = UploadForm(request.POST or None, request.FILES or None)
+        preview = None
+        if asked.is_valid():
+            chosen, file = asked.cleaned_data["format"], asked.cleaned_data["file"]
+            if "look" in request.POST:
+                preview = statement_preview.look(
+                    file=file.file, file_name=file.name, chosen=chosen, actor=actor(request), at=now()
+                )
+            else:
+                taken = self._take_in(request, asked, chosen, file)
+                if taken is not None:
+                    return redirect(taken)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Upload a statement"),
+            "opts": self.opts,
+            "form": asked,
+            "preview": preview,
+            "has_formats": StatementFormat.objects.exists(),
+            "formats": reverse("admin:payments_statementformat_changelist"),
+        }
+        return TemplateResponse(request, "payments/upload.html", context)
+
+    def _take_in(self, request: HttpRequest, asked: UploadForm, chosen: StatementFormat, file: Any) -> str | None:
+        """Where it is shown; None where it was refused, which the form then says."""
+        try:
+            imported = statements.import_file(
+                file=file.file, file_name=file.name or "", format_name=chosen.name, actor=actor(request), at=now()
+            )
+        except DomainError as refusal:
+            asked.add_error("file", refusal.detail)
+            return None
+        if not imported.is_new:
+            self.message_user(request, gettext("This very file was read before."), messages.WARNING)
+        said = gettext("%(lines)s new lines, %(known)s known before, %(passed_over)s blank or totals.") % {
+            "lines": imported.lines,
+            "known": imported.known,
+            "passed_over": imported.passed_over,
+        }
+        self.message_user(request, said, messages.SUCCESS)
+        if imported.statement is None:
+            return None
+        if imported.errors:
+            errors = reverse("admin:payments_statementrowerror_changelist")
+            link = format_html(
+                '<a href="{}?statement__id__exact={}">{}</a>',
+                errors,
+                imported.statement.pk,
+                gettext("%s rows could not be read: look at them") % imported.errors,
+            )
+            self.message_user(request, link, messages.ERROR)
+        return reverse("admin:payments_statement_change", args=[imported.statement.pk])
 
 
 @admin.register(StatementRowError)
