@@ -64,6 +64,12 @@ GROUPS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
         (
             Entry(title=_("Runs"), icon="sync", model="payments.reconciliationrun"),
             Entry(title=_("Statements"), icon="description", model="payments.statement"),
+            Entry(
+                title=_("Order ↔ Chapa ↔ bank"),
+                icon="compare_arrows",
+                page="payments_three_way",
+                permission="payments.view_statementline",
+            ),
             Entry(title=_("Statement lines"), icon="table_rows", model="payments.statementline"),
             Entry(title=_("Rows in error"), icon="error", model="payments.statementrowerror"),
             Entry(title=_("Payouts"), icon="account_balance", model="payments.payout"),

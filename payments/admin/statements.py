@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
@@ -10,16 +11,19 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.timezone import now
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from core.admin import DeskForm, ModelAdmin, ReadOnlyAdmin, ReasonForm, Text, actor, decision
 from core.errors import DomainError
-from payments import matching, statement_preview, statements
+from payments import closing, matching, statement_preview, statements, three_way
+from payments.admin.reconciliation import PeriodForm
 from payments.models import Payout, Statement, StatementFormat, StatementLine, StatementRowError
+from payments.three_way import Standing
 
 
 @admin.register(StatementFormat)
@@ -38,7 +42,11 @@ class UploadForm(DeskForm):
         empty_label=None,
         help_text=_("How the sender writes its files: which column is what, and how dates and amounts look."),
     )
-    file = forms.FileField(label=_("File"), help_text=_("CSV, at most 32 MB. The same file again changes nothing."))
+    file = forms.FileField(
+        label=_("File"),
+        widget=UnfoldAdminFileFieldWidget(),
+        help_text=_("CSV, at most 32 MB. The same file again changes nothing."),
+    )
 
 
 @admin.register(Statement)
@@ -117,6 +125,22 @@ class StatementAdmin(ReadOnlyAdmin):
         return reverse("admin:payments_statement_change", args=[imported.statement.pk])
 
 
+STANDINGS: Final[dict[Standing, Text]] = {
+    Standing.AT_BANK: _("at the bank"),
+    Standing.AT_CHAPA: _("at Chapa, not at the bank yet"),
+    Standing.DIFFERS: _("Chapa's file differs"),
+    Standing.NOT_LISTED: _("in no file of Chapa's"),
+}
+
+
+class ThreeWayForm(PeriodForm):
+    standing = forms.ChoiceField(
+        label=_("Only what is"),
+        required=False,
+        choices=[("", _("all")), *((each.value, word) for each, word in STANDINGS.items())],
+    )
+
+
 @admin.register(StatementRowError)
 class StatementRowErrorAdmin(ReadOnlyAdmin):
     list_display = ("id", "statement", "row", "field", "code", "message", "content")
@@ -138,6 +162,42 @@ class StatementLineAdmin(ReadOnlyAdmin):
     date_hierarchy = "booked_on"
     list_select_related = ("payment", "refund", "payout")
     actions = ("ignore",)
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.three_way_view)
+        return [path("three-way/", view, name="payments_three_way"), *super().get_urls()]
+
+    def list_verbs(self, request: HttpRequest) -> list[tuple[Text, str]]:  # noqa: ARG002 - for everybody who sees the list
+        return [(_("Order ↔ Chapa ↔ bank"), reverse("admin:payments_three_way"))]
+
+    def three_way_view(self, request: HttpRequest) -> HttpResponse:
+        """Payment by payment: what we booked, what Chapa's file says, and whether the bank has it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        today = closing.today(at=now())
+        asked = ThreeWayForm(
+            request.GET if "since" in request.GET else {"since": today - timedelta(days=7), "until": today}
+        )
+        page = None
+        if asked.is_valid():
+            given = asked.cleaned_data
+            standing = Standing(given["standing"]) if given["standing"] else None
+            page = three_way.page(
+                since=given["since"], until=given["until"], standing=standing, after=request.GET.get("after", "")
+            )
+        query = request.GET.copy()
+        query["after"] = page.after if page else ""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Order ↔ Chapa ↔ bank"),
+            "opts": self.opts,
+            "form": asked,
+            "page": page,
+            "words": STANDINGS,
+            "following": f"?{query.urlencode()}",
+            "is_first": not request.GET.get("after"),
+        }
+        return TemplateResponse(request, "payments/three_way.html", context)
 
     @admin.action(description="Ignore the chosen lines: they are none of ours", permissions=["reconcile"])
     @decision(ReasonForm, title="Ignore", done="ignored")

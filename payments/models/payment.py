@@ -90,6 +90,11 @@ class Payment(models.Model):
             models.Index(fields=["next_check_at"], condition=models.Q(next_check_at__isnull=False), name="payment_due"),
             models.Index(fields=["order", "-created_at"], name="payment_of_order"),
             models.Index(fields=["created_at", "id"], name="payment_created"),
+            models.Index(
+                fields=["-completed_at", "-id"],
+                condition=models.Q(status="succeeded"),
+                name="payment_succeeded_newest",
+            ),
         ]
         triggers = enforce(PAYMENT_FLOW)
 

@@ -24,7 +24,8 @@ USE_CASES = {
     "payments": {
         "attempts", "bookings", "checkout", "closing", "comparison", "day_report", "discrepancies", "inquiry", "ledger",
         "listing", "matching", "nightly", "payouts", "proving", "reconciliation", "refunds", "replay", "resolutions",
-        "schedule", "settled", "settlement", "statement_rows", "statements", "timeline", "webhooks", "withdrawing",
+        "schedule", "settled", "settlement", "statement_rows", "statements", "three_way", "timeline",
+        "webhooks", "withdrawing",
     },
     "notifications": {"dispatch", "delivery"},
     "desk": {"erasure", "wishes"},
