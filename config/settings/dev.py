@@ -36,6 +36,7 @@ from config.settings.base import ENVIRONMENT, MAIL_DIR  # noqa: E402
 
 DEBUG = ENVIRONMENT.flag("DEBUG", default=False)
 GRAPHQL_EXPLORER = True
+MADE_UP_DATA_ALLOWED = True
 CORS_ALLOWED_ORIGIN_REGEXES = [r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$"]  # a front end's own server
 if not ENVIRONMENT.given("OUTBOUND_PORTS"):
     OUTBOUND_PORTS = []

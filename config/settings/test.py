@@ -52,6 +52,7 @@ CATALOGUE_CACHE_SECONDS = 0  # what one test was shown is nothing to the next; t
 OUTBOUND_PORTS = []  # receivers listen on loopback, on whatever port is free
 OUTBOUND_PRIVATE_NETWORKS = ["127.0.0.0/8"]
 OUTBOUND_ALLOW_HTTP = True
+MADE_UP_DATA_ALLOWED = True
 INVARIANTS_PARAMETERS["may_forget"] = True  # the tests' servers run with fsync off
 STATIC_ROOT = None  # found where they lie
 WHITENOISE_USE_FINDERS = True

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from payments import volume
+from desk import volume
 
 ORDERS = int(os.environ.get("NEXUS_VOLUME_ORDERS", "20000"))
 
