@@ -23,8 +23,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold import widgets
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
 from unfold.admin import TabularInline as UnfoldTabularInline
-from unfold.paginator import InfinitePaginator
 
+from core import listing
 from core.errors import DomainError
 from core.models import Event, Heartbeat, IdempotencyKey, InvariantCheck, Redelivery
 
@@ -64,10 +64,14 @@ class ReadOnlyAdmin(ModelAdmin):
     """Search, filter, look; no adding, changing or deleting. What may be done stands in `actions`.
 
     Each action is offered for the chosen rows of the list, and as a button on the page of one row. Nobody counts the
-    rows of a list: among a million it would take longer than to show fifty of them.
+    rows of a list: among a million it would take longer than to show fifty of them. For the same reason a list is
+    sorted by what has an index alone, and `search_fields` are looked up exactly (`=`) or by their beginning (`^`);
+    `search_texts` are expressions with a trigram index, in which words are found wherever they stand.
     """
 
-    paginator = InfinitePaginator
+    paginator = listing.InfinitePaginator
+    sortable_by = ()
+    search_texts: tuple[Any, ...] = ()
     change_form_outer_before_template = "core/verbs.html"
     list_before_template = "core/list_verbs.html"
     warn_unsaved_form = False
@@ -80,6 +84,25 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         return False
+
+    def spellings(self, term: str) -> list[str]:
+        """How what somebody looks for may be written in a column."""
+        return listing.spellings(term)
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """What was looked for, each field by its own index."""
+        term = search_term.strip()[: listing.LONGEST_TERM]
+        if not term:
+            return queryset, False
+        found = listing.find(
+            queryset,
+            fields=self.get_search_fields(request),
+            texts=self.search_texts,
+            term=term,
+            spellings=self.spellings(term),
+            ordering=self.get_ordering(request) or ("-pk",),
+        )
+        return found, False
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.do_view)
@@ -262,18 +285,28 @@ def actor(request: HttpRequest) -> str:
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
-    list_display = ("id", "topic", "payload", "request_id", "created_at", "published_at", "attempts")
-    list_filter = ("topic", ("published_at", admin.EmptyFieldListFilter), "created_at")
-    search_fields = ("=id", "request_id", "payload")
-    search_help_text = "Id, request id, or text in the payload"
+    list_display = ("id", "topic", "payload", "happened", "published", "attempts")
+    list_filter = (("published_at", admin.EmptyFieldListFilter),)
+    search_fields = ("=id", "=request_id")
+    search_help_text = "Id, or request id"
+    ordering = ("-id",)
+
+    @admin.display(description=_("happened"))
+    def happened(self, event: Event) -> str:
+        return listing.moment(event.created_at)
+
+    @admin.display(description=_("published"))
+    def published(self, event: Event) -> str:
+        return listing.moment(event.published_at)
 
 
 @admin.register(IdempotencyKey)
 class IdempotencyKeyAdmin(ReadOnlyAdmin):
     list_display = ("key", "owner", "status", "link", "created_at")
-    list_filter = ("status", "created_at")
-    search_fields = ("key", "owner", "link")
+    search_fields = ("=key", "=owner")
+    search_help_text = "Key, or owner"
     exclude = ("body",)
+    ordering = ("-id",)
 
 
 @admin.register(Heartbeat)
@@ -285,7 +318,7 @@ class HeartbeatAdmin(ReadOnlyAdmin):
 class RedeliveryAdmin(ReadOnlyAdmin):
     list_display = ("task", "deaths", "payload", "first_at", "last_at")
     list_filter = ("task",)
-    search_fields = ("=task_id", "task", "payload")
+    search_fields = ("=task_id", "=task")
     ordering = ("-last_at",)
 
 
@@ -306,7 +339,7 @@ class InvariantCheckAdmin(ReadOnlyAdmin):
     """What the hourly check found; its log line names the rows."""
 
     list_display = ("checked_at", "result", "milliseconds")
-    list_filter = ("checked_at", FoundFilter)
+    list_filter = (("checked_at", listing.DaysFilter), FoundFilter)
     ordering = ("-id",)
 
     @admin.display(description="found")

@@ -29,6 +29,7 @@ class Event(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["id"], condition=models.Q(published_at=None), name="event_waiting"),
+            models.Index(fields=["request_id"], condition=~models.Q(request_id=""), name="event_by_request"),
             models.Index(
                 fields=["published_at"], condition=models.Q(published_at__isnull=False), name="event_published"
             ),
@@ -70,7 +71,10 @@ class IdempotencyKey(models.Model):
                 name="idempotency_answer_whole_or_absent",
             ),
         ]
-        indexes = [models.Index(fields=["created_at"], name="idempotency_created")]
+        indexes = [
+            models.Index(fields=["created_at"], name="idempotency_created"),
+            models.Index(fields=["key"], name="idempotency_by_key"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.owner[:12]} {self.key[:32]}"

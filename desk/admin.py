@@ -12,6 +12,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.timezone import now
 
+from core import listing
 from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, ask, decision
 from core.errors import DomainError
 from desk import order_page, wishes
@@ -39,10 +40,9 @@ class ErasureAdmin(ReadOnlyAdmin):
     list_display = (
         "requested_at", "status", "waits_for", "due_at", "requested_by", "next_check_at", "finished_at",
     )  # fmt: skip
-    list_filter = ("status", "requested_at")
-    search_fields = ("=id", "email", "pseudonym", "request_id")
+    list_filter = ("status", ("requested_at", listing.DaysFilter))
+    search_fields = ("=id", "=email", "=pseudonym", "=request_id")
     search_help_text = "Id, e-mail address while it is open, pseudonym or request id"
-    date_hierarchy = "requested_at"
     inlines = (HistoryInline,)
     actions = ("withdraw",)
 

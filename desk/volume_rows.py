@@ -110,12 +110,12 @@ BATCH: Final = (
     # One in ten had tried before, in vain; one in five of those who never paid never tried.
     """
     CREATE TEMPORARY TABLE attempt ON COMMIT DROP AS
-    SELECT n, gen_random_uuid() AS payment_id, 'nx-' || mark || '-vol' || number AS tx_ref, false AS is_last,
+    SELECT n, gen_random_uuid() AS payment_id, 'nx-' || upper(mark) || '-vol' || number AS tx_ref, false AS is_last,
         'failed' AS status,
            at + interval '1 minute' AS at, at + interval '3 minutes' AS ended_at, NULL::numeric AS captured
     FROM (SELECT n, mark, at, 1 AS number FROM batch WHERE slot > 0 AND mod(second, 10) = 0) earlier
     UNION ALL
-    SELECT n, gen_random_uuid(), 'nx-' || mark || '-vol2', true,
+    SELECT n, gen_random_uuid(), 'nx-' || upper(mark) || '-vol2', true,
            CASE WHEN kind = 'open' THEN (ARRAY['pending', 'unknown'])[1 + mod(n / 200, 2)::int]
                 WHEN kind = 'mismatched' THEN 'mismatched' WHEN kind = 'expired' THEN 'failed'
                 WHEN kind = 'cancelled' THEN 'cancelled' ELSE 'succeeded' END,

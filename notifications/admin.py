@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 
+from core import listing
 from core.admin import ReadOnlyAdmin, actor, at_once
 from notifications import delivery, letters
 from notifications.models import ChannelKind, Notification
 from notifications.webhooks import admin as webhooks
+from orders import numbers
 
 __all__ = ["NotificationAdmin", "webhooks"]
 
+STATUS_LABELS: Final = {"sent": "success", "queued": "info", "sending": "info", "failed": "danger"}
 log = structlog.get_logger(__name__)
 
 
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
-    list_display = (
-        "created_at", "template", "channel", "recipient", "language", "status", "attempts", "next_attempt_at",
-        "sent_at", "order", "last_error",
-    )  # fmt: skip
-    list_filter = ("status", "template", "channel", "language", "created_at")
-    search_fields = ("recipient", "order__number", "message_id", "request_id", "=event_id")
-    search_help_text = "Recipient, order number, Message-ID, request id or event id"
-    date_hierarchy = "created_at"
+    list_display = ("what", "recipient", "standing", "of_order", "made", "sent", "error")
+    list_filter = ("status", ("created_at", listing.DaysFilter))
+    search_fields = ("=recipient", "^recipient", "=order__number", "=message_id", "=event_id")
+    search_help_text = _("Recipient, order number, Message-ID or event id")
     ordering = ("-created_at",)
     list_select_related = ("order",)
     readonly_fields = ("subject_line", "preview")
@@ -36,6 +36,33 @@ class NotificationAdmin(ReadOnlyAdmin):
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("notifications.resend_notification")
+
+    def spellings(self, term: str) -> list[str]:
+        return numbers.spellings(term)
+
+    @admin.display(description=_("message"))
+    def what(self, notification: Notification) -> str:
+        return listing.words(notification.template)
+
+    @listing.labelled(description=_("status"), tones=STATUS_LABELS)
+    def standing(self, notification: Notification) -> tuple[str, str]:
+        return notification.status, listing.words(notification.status)
+
+    @admin.display(description=_("order"))
+    def of_order(self, notification: Notification) -> str:
+        return listing.link(notification.order)
+
+    @admin.display(description=_("made"))
+    def made(self, notification: Notification) -> str:
+        return listing.moment(notification.created_at)
+
+    @admin.display(description=_("sent"))
+    def sent(self, notification: Notification) -> str:
+        return listing.moment(notification.sent_at)
+
+    @admin.display(description=_("last error"))
+    def error(self, notification: Notification) -> str:
+        return listing.long(notification.last_error)
 
     @admin.action(description="Send the chosen messages again", permissions=["resend"])
     @at_once(label="Send again", done="queued again")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pgtrigger
 from django.conf import settings
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models.functions import Now
 
@@ -99,6 +100,8 @@ class Notification(models.Model):
                 name="notification_due",
             ),
             models.Index(fields=["-created_at"], name="notification_newest"),
+            models.Index(fields=["status", "-created_at"], name="notification_by_status"),
+            models.Index(OpClass("recipient", name="varchar_pattern_ops"), name="notification_recipient"),
         ]
         permissions = [("resend_notification", "Can send a notification again")]
         triggers = [

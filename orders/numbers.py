@@ -30,3 +30,12 @@ class OrderNumberConverter:
 
     def to_url(self, value: str) -> str:
         return value
+
+
+def spellings(term: str) -> list[str]:
+    """What somebody typed, and the order's number that they may have meant by it."""
+    found = {term, term.lower(), term.upper()}
+    converter = OrderNumberConverter()
+    if converter.matches(term):
+        found.add(converter.to_python(term))
+    return sorted(found)

@@ -56,7 +56,7 @@ class RoleAdmin(DjangoGroupAdmin, ModelAdmin):
 @admin.register(OutstandingToken)
 class OutstandingTokenAdmin(ReadOnlyAdmin):
     list_display = ("id", "user", "created_at", "expires_at")
-    search_fields = ("user__email", "=jti")
+    search_fields = ("=user__email", "=jti")
     list_select_related = ("user",)
     ordering = ("-id",)
     exclude = ("token",)
@@ -65,7 +65,7 @@ class OutstandingTokenAdmin(ReadOnlyAdmin):
 @admin.register(BlacklistedToken)
 class BlacklistedTokenAdmin(ReadOnlyAdmin):
     list_display = ("id", "token_of", "blacklisted_at")
-    search_fields = ("token__user__email", "=token__jti")
+    search_fields = ("=token__user__email", "=token__jti")
     list_select_related = ("token__user",)
     ordering = ("-id",)
     fields = ("token_of", "blacklisted_at")

@@ -7,11 +7,15 @@ from typing import Any, ClassVar, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models.functions import Lower, Now
 
+from core.trigrams import written_together
 from users import regions
 
+WHO: Final = written_together("first_name", "last_name", "email", "phone_number")
+"""Who somebody is, in capitals: parts of it are found by one trigram index over all of it."""
 LONGEST_SUBJECT: Final = 255
 """Characters that a provider calls somebody by, at most (OpenID Connect Core, 2)."""
 
@@ -58,6 +62,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         constraints = [
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_in_lower_case")
         ]
+        indexes = [GinIndex(OpClass(WHO, name="gin_trgm_ops"), name="user_who")]
 
     def __str__(self) -> str:
         return self.email

@@ -14,7 +14,9 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
 
+from core import listing
 from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, actor, ask, decision
 from core.errors import DomainError
 from notifications.webhooks import addresses, endpoints
@@ -22,6 +24,7 @@ from notifications.webhooks import messages as outbound
 from notifications.webhooks.models import WebhookAttempt, WebhookEndpoint, WebhookMessage
 from notifications.webhooks.serializers import LONGEST_OVERLAP
 from notifications.webhooks.topics import TOPICS
+from orders import numbers
 
 _MANAGE: Final = "notifications.manage_webhooks"
 
@@ -65,8 +68,8 @@ class WebhookEndpointAdmin(_Managed):
         "created_by", "created_at", "removed_at",
     )  # fmt: skip
     list_filter = ("is_enabled", "disabled_because", ("removed_at", admin.EmptyFieldListFilter))
-    search_fields = ("url", "description", "=id")
-    search_help_text = "URL, description or id"
+    search_fields = ("^url", "=id")
+    search_help_text = "How the URL begins, or id"
     ordering = ("-created_at",)
     readonly_fields = ("hears",)
     actions = ("send_test", "rotate_secret", "switch_off", "switch_on")
@@ -133,20 +136,39 @@ class AttemptInline(ReadOnlyInline):
 
 @admin.register(WebhookMessage)
 class WebhookMessageAdmin(_Managed):
-    list_display = (
-        "created_at", "topic", "endpoint", "order", "status", "attempts", "next_attempt_at", "delivered_at",
-        "last_error",
-    )  # fmt: skip
-    list_filter = ("status", "topic", "endpoint", "created_at")
-    search_fields = ("order__number", "=id", "request_id", "=event_id")
-    search_help_text = "Order number, id, request id or event id"
-    date_hierarchy = "created_at"
-    ordering = ("-created_at",)
+    list_display = ("made", "topic", "endpoint", "of_order", "standing", "attempts", "delivered", "error")
+    list_filter = ("status", ("created_at", listing.DaysFilter))
+    search_fields = ("=order__number", "=id", "=event_id")
+    search_help_text = "Order number, id or event id"
+    ordering = ("-created_at", "-id")
     list_select_related = ("endpoint", "order")
     exclude = ("body",)
     readonly_fields = ("webhook_id", "said")
     inlines = (AttemptInline,)
     actions = ("send_again",)
+
+    def spellings(self, term: str) -> list[str]:
+        return numbers.spellings(term)
+
+    @admin.display(description=_("made"))
+    def made(self, message: WebhookMessage) -> str:
+        return listing.moment(message.created_at)
+
+    @admin.display(description=_("order"))
+    def of_order(self, message: WebhookMessage) -> str:
+        return listing.link(message.order)
+
+    @listing.labelled(description=_("status"), tones={"delivered": "success", "failed": "danger", "queued": "info"})
+    def standing(self, message: WebhookMessage) -> str:
+        return message.status
+
+    @admin.display(description=_("delivered"))
+    def delivered(self, message: WebhookMessage) -> str:
+        return listing.moment(message.delivered_at)
+
+    @admin.display(description=_("last error"))
+    def error(self, message: WebhookMessage) -> str:
+        return listing.long(message.last_error)
 
     @admin.display(description="what is sent")
     def said(self, message: WebhookMessage) -> str:

@@ -6,17 +6,21 @@ from datetime import datetime
 
 import pgtrigger
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import connection, models
 from django.db.models.functions import Now
 
 from core import outbox, personal
 from core.money import MAX_AMOUNT, Currency, Money
 from core.triggers import append_only, enforce
+from core.trigrams import written_together
 from orders.flow import ORDER_FLOW, OrderStatus
 from orders.models.delivery import KINDS, Delivery, DeliveryKind
 from products.vat import HIGHEST_RATE
 
 STATUSES = [(status.value, status.value.replace("_", " ")) for status in OrderStatus]
+WHO = written_together("first_name", "last_name", "email", "phone_number")
+"""Whom an order is for, in capitals: parts of it are found by one trigram index over all of it."""
 DELIVERY_FROZEN = [
     "delivery_code", "delivery_kind", "delivery_name_en", "delivery_name_am", "delivery_price", "delivery_vat_rate",
     "delivery_vat_amount",
@@ -158,6 +162,11 @@ class Order(models.Model):
             models.Index(fields=["customer", "-created_at", "-id"], name="order_of_customer"),
             models.Index(fields=["-created_at", "-id"], name="order_newest"),
             models.Index(fields=["email"], name="order_email"),
+            # What the desk's lists and its search look through.
+            models.Index(fields=["status", "-created_at", "-id"], name="order_by_status"),
+            models.Index(fields=["total_amount", "-created_at", "-id"], name="order_by_total"),
+            models.Index(fields=["request_id"], condition=~models.Q(request_id=""), name="order_by_request"),
+            GinIndex(OpClass(WHO, name="gin_trgm_ops"), name="order_who"),
         ]
         triggers = [
             *enforce(ORDER_FLOW),

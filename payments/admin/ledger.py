@@ -18,10 +18,10 @@ from django.utils.timezone import now
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
-from core import spreadsheet
+from core import listing, spreadsheet
 from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, Text, Verb, actor
 from core.errors import DomainError
-from payments import closing, day_report
+from payments import closing, day_report, references
 from payments.models import DayClose, JournalEntry, JournalLine
 
 
@@ -32,13 +32,40 @@ class LineInline(ReadOnlyInline):
 
 @admin.register(JournalEntry)
 class JournalEntryAdmin(ReadOnlyAdmin):
-    list_display = ("id", "booked_on", "kind", "reference", "order", "payment", "refund", "actor", "reason", "at")
-    list_filter = ("kind", "booked_on")
-    search_fields = ("reference", "order__number", "payment__tx_ref", "refund__reference", "request_id")
-    search_help_text = "Reference, order number, tx_ref, a refund's reference or request id"
-    date_hierarchy = "booked_on"
+    list_display = ("id", "booked", "what", "of_order", "of_payment", "of_refund", "actor", "why")
+    list_filter = ("kind", ("booked_on", listing.DaysFilter))
+    search_fields = ("=id", "=reference", "=order__number", "=payment__tx_ref", "=refund__reference")
+    search_help_text = _("Id, reference, order number, tx_ref or a refund's reference")
+    ordering = ("-booked_on", "-id")
     list_select_related = ("order", "payment", "refund")
     inlines = (LineInline,)
+
+    def spellings(self, term: str) -> list[str]:
+        return references.spellings(term)
+
+    @admin.display(description=_("booked on"))
+    def booked(self, entry: JournalEntry) -> str:
+        return listing.day(entry.booked_on)
+
+    @admin.display(description=_("kind"))
+    def what(self, entry: JournalEntry) -> str:
+        return listing.words(entry.kind)
+
+    @admin.display(description=_("order"))
+    def of_order(self, entry: JournalEntry) -> str:
+        return listing.link(entry.order)
+
+    @admin.display(description=_("payment"))
+    def of_payment(self, entry: JournalEntry) -> str:
+        return listing.link(entry.payment)
+
+    @admin.display(description=_("refund"))
+    def of_refund(self, entry: JournalEntry) -> str:
+        return listing.link(entry.refund)
+
+    @admin.display(description=_("reason"))
+    def why(self, entry: JournalEntry) -> str:
+        return listing.long(entry.reason)
 
 
 class CloseForm(DeskForm):
@@ -53,10 +80,11 @@ class CloseForm(DeskForm):
 
 @admin.register(DayClose)
 class DayCloseAdmin(ReadOnlyAdmin):
-    list_display = ("day", "closed_at", "closed_by")
+    list_display = ("which", "closed", "closed_by")
+    list_filter = (("day", listing.DaysFilter),)
+    ordering = ("-day",)
     exclude = ("figures",)
     readonly_fields = ("report",)
-    ordering = ("-day",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.reconcile")
@@ -109,6 +137,14 @@ class DayCloseAdmin(ReadOnlyAdmin):
         content = spreadsheet.workbook(sheets=day_report.sheets(closed=closed, language=_language()))
         headers = {"Content-Disposition": f'attachment; filename="{day_report.file_name(closed)}"'}
         return HttpResponse(content, content_type=spreadsheet.MIME_TYPE, headers=headers)
+
+    @admin.display(description=_("day"))
+    def which(self, day: DayClose) -> str:
+        return listing.day(day.day)
+
+    @admin.display(description=_("closed"))
+    def closed(self, day: DayClose) -> str:
+        return listing.moment(day.closed_at)
 
     @admin.display(description="report")
     def report(self, closed: DayClose) -> str:

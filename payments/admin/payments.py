@@ -11,11 +11,15 @@ from django.utils.html import format_html
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
+from core import listing
 from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, Text, actor, at_once, decision
 from core.money import CENT, Money
-from payments import reconciliation, refunds, repayments, replay
+from orders.admin import PAYMENT_LABELS
+from payments import reconciliation, references, refunds, repayments, replay
 from payments.models import GatewayCall, Payment, PaymentHistory, WebhookEvent
 from payments.replay import Outcome
+
+DISPOSITION_LABELS: Final = {"processed": "success", "received": "warning", "parked": "danger"}
 
 
 class RefundForm(ReasonForm):
@@ -66,17 +70,39 @@ class HistoryInline(ReadOnlyInline):
 
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
-    list_display = (
-        "tx_ref", "order", "status", "amount", "captured_amount", "currency", "mode", "method", "settles_order",
-        "next_check_at", "created_at",
-    )  # fmt: skip
-    list_filter = ("status", "settles_order", "mode", "method", "currency", "created_at")
-    search_fields = ("tx_ref", "gateway_reference", "order__number", "order__email", "request_id")
-    search_help_text = "tx_ref, Chapa's reference, order number, e-mail or request id"
-    date_hierarchy = "created_at"
+    list_display = ("tx_ref", "of_order", "standing", "sum", "method", "begun", "looked_at_next")
+    list_filter = ("status", ("created_at", listing.DaysFilter))
+    search_fields = ("^tx_ref", "=tx_ref", "=gateway_reference", "=order__number", "=order__email", "=request_id")
+    search_help_text = _("tx_ref, Chapa's reference, order number, e-mail or request id")
+    ordering = ("-created_at", "-id")
     list_select_related = ("order",)
     inlines = (HistoryInline,)
     actions = ("ask_chapa_now", "give_back")
+
+    def spellings(self, term: str) -> list[str]:
+        return references.spellings(term)
+
+    @admin.display(description=_("order"))
+    def of_order(self, payment: Payment) -> str:
+        return listing.link(payment.order)
+
+    @listing.labelled(description=_("status"), tones=PAYMENT_LABELS)
+    def standing(self, payment: Payment) -> tuple[str, str]:
+        return payment.status, listing.words(payment.status)
+
+    @admin.display(description=_("amount"))
+    def sum(self, payment: Payment) -> str:
+        """What came, where it is another amount than was asked for; else what was asked for."""
+        money = payment.captured or payment.total
+        return listing.amount(money.amount, money.currency)
+
+    @admin.display(description=_("begun"))
+    def begun(self, payment: Payment) -> str:
+        return listing.moment(payment.created_at)
+
+    @admin.display(description=_("next look"))
+    def looked_at_next(self, payment: Payment) -> str:
+        return listing.moment(payment.next_check_at)
 
     @admin.action(description="Ask Chapa now what became of the chosen payments", permissions=["view"])
     @at_once(label="Ask Chapa now", done="Chapa is being asked; reload in a moment")
@@ -106,10 +132,11 @@ class PaymentAdmin(ReadOnlyAdmin):
 
 @admin.register(WebhookEvent)
 class WebhookEventAdmin(ReadOnlyAdmin):
-    list_display = ("id", "event", "tx_ref", "said", "disposition", "reason", "attempts", "signed_with", "received_at")
-    list_filter = ("disposition", "event", "signed_with", "received_at")
-    search_fields = ("tx_ref", "reference", "request_id")
-    search_help_text = "tx_ref, Chapa's reference or request id"
+    list_display = ("id", "event", "tx_ref", "done", "reason", "attempts", "received")
+    list_filter = ("disposition", ("received_at", listing.DaysFilter))
+    search_fields = ("=id", "=tx_ref", "=reference")
+    search_help_text = _("Id, tx_ref or Chapa's reference")
+    ordering = ("-received_at", "-id")
     exclude = ("body", "body_sha256")
     readonly_fields = ("raw_bytes", "sha256")
 
@@ -127,6 +154,14 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         [rehearsed] = replay.rehearse(wanted=replay.Wanted(webhook_id=webhook.pk))
         said = f" ({rehearsed.said})" if rehearsed.said else ""
         return f"{OUTCOMES.get(rehearsed.outcome, rehearsed.outcome)}{said}"
+
+    @listing.labelled(description=_("status"), tones=DISPOSITION_LABELS)
+    def done(self, webhook: WebhookEvent) -> tuple[str, str]:
+        return webhook.disposition, listing.words(webhook.disposition)
+
+    @admin.display(description=_("received"))
+    def received(self, webhook: WebhookEvent) -> str:
+        return listing.moment(webhook.received_at)
 
     @admin.display(description="body, byte for byte")
     def raw_bytes(self, webhook: WebhookEvent) -> str:

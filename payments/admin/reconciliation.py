@@ -17,9 +17,10 @@ from django.utils.timezone import now
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from core import listing
 from core.admin import DeskForm, FormOfRows, ReadOnlyAdmin, Text, actor, ask, decision
 from core.errors import DomainError
-from payments import nightly, resolutions
+from payments import nightly, references, resolutions
 from payments.flow import DiscrepancyStatus
 from payments.models import Discrepancy, DiscrepancyKind, ReconciliationRun, Resolution
 from payments.payouts import EAST_AFRICA
@@ -109,16 +110,32 @@ def _both_values(discrepancy: Discrepancy) -> str:
 
 @admin.register(Discrepancy)
 class DiscrepancyAdmin(ReadOnlyAdmin):
-    list_display = (
-        "id", "status", "kind", "subject", "ours", "theirs", "order", "detail", "opened_at", "resolution",
-        "resolved_by",
-    )  # fmt: skip
-    list_filter = (QueueFilter, "status", "kind", "resolution", "opened_at")
-    search_fields = ("subject", "order__number", "payment__tx_ref", "refund__reference", "request_id")
-    search_help_text = "Subject, order number, tx_ref, a refund's reference or request id"
-    date_hierarchy = "opened_at"
+    list_display = ("subject", "standing", "what", "ours", "theirs", "of_order", "opened", "resolved_by")
+    list_filter = (QueueFilter, "status", "kind", ("opened_at", listing.DaysFilter))
+    search_fields = ("=id", "=subject", "=order__number", "=payment__tx_ref", "=refund__reference")
+    search_help_text = _("Subject, order number, tx_ref, a refund's reference or id")
+    ordering = ("-opened_at", "-id")
     list_select_related = ("order", "payment")
     actions = ("resolve", "snooze")
+
+    def spellings(self, term: str) -> list[str]:
+        return references.spellings(term)
+
+    @listing.labelled(description=_("status"), tones={"open": "warning", "resolved": "success"})
+    def standing(self, discrepancy: Discrepancy) -> tuple[str, str]:
+        return discrepancy.status, listing.words(discrepancy.status)
+
+    @admin.display(description=_("kind"))
+    def what(self, discrepancy: Discrepancy) -> str:
+        return listing.words(discrepancy.kind)
+
+    @admin.display(description=_("order"))
+    def of_order(self, discrepancy: Discrepancy) -> str:
+        return listing.link(discrepancy.order)
+
+    @admin.display(description=_("opened"))
+    def opened(self, discrepancy: Discrepancy) -> str:
+        return listing.moment(discrepancy.opened_at)
 
     @admin.action(description=_("Resolve the chosen discrepancies"), permissions=["resolve"])
     @decision(ResolutionForm, title=_("Resolve"), done=_("resolved"), about=_both_values)
@@ -161,7 +178,7 @@ class PeriodForm(DeskForm):
 
 @admin.register(ReconciliationRun)
 class ReconciliationRunAdmin(ReadOnlyAdmin):
-    list_display = ("id", "kind", "status", "since", "until", "requested_by", "counted", "started_at", "finished_at")
+    list_display = ("id", "kind", "standing", "from_then", "till_then", "requested_by", "counted", "begun", "ended")
     list_filter = ("kind", "status")
     exclude = ("counts",)
     readonly_fields = ("counted",)
@@ -199,3 +216,23 @@ class ReconciliationRunAdmin(ReadOnlyAdmin):
                 else:
                     return redirect(reverse("admin:payments_reconciliationrun_change", args=[run.pk]))
         return ask(self, request, form=asked, title=_("Compare with Chapa's list"))
+
+    @listing.labelled(description=_("status"), tones={"running": "info", "finished": "success", "failed": "danger"})
+    def standing(self, run: ReconciliationRun) -> str:
+        return run.status
+
+    @admin.display(description=_("from"))
+    def from_then(self, run: ReconciliationRun) -> str:
+        return listing.moment(run.since)
+
+    @admin.display(description=_("until"))
+    def till_then(self, run: ReconciliationRun) -> str:
+        return listing.moment(run.until)
+
+    @admin.display(description=_("started"))
+    def begun(self, run: ReconciliationRun) -> str:
+        return listing.moment(run.started_at)
+
+    @admin.display(description=_("finished"))
+    def ended(self, run: ReconciliationRun) -> str:
+        return listing.moment(run.finished_at)

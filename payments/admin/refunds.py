@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
 
+from core import listing
 from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, decision
-from payments import refunds
+from payments import references, refunds
 from payments.flow import RefundStatus
 from payments.models import Refund, RefundHistory
+
+STATUS_LABELS: Final = {
+    "succeeded": "success", "awaiting_approval": "warning", "requested": "info", "submitted": "info",
+    "unknown": "warning", "failed": "danger", "reversed": "danger",
+}  # fmt: skip
 
 
 class HistoryInline(ReadOnlyInline):
@@ -21,17 +28,41 @@ class HistoryInline(ReadOnlyInline):
 
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
-    list_display = (
-        "reference", "payment", "status", "amount", "currency", "cause", "reason", "requested_by", "decided_by",
-        "next_check_at", "created_at",
-    )  # fmt: skip
-    list_filter = ("status", "cause", "currency", "created_at")
-    search_fields = ("reference", "gateway_reference", "payment__tx_ref", "payment__order__number", "request_id")
-    search_help_text = "Our reference, Chapa's reference, tx_ref, order number or request id"
-    date_hierarchy = "created_at"
-    list_select_related = ("payment",)
+    list_display = ("reference", "of_order", "standing", "sum", "why", "asked_for_by", "asked_for", "decided_by")
+    list_filter = ("status", ("created_at", listing.DaysFilter))
+    search_fields = ("=reference", "=gateway_reference", "=payment__tx_ref", "=payment__order__number")
+    search_help_text = _("Our reference, Chapa's reference, tx_ref or order number")
+    ordering = ("-created_at", "-id")
+    list_select_related = ("payment__order",)
     inlines = (HistoryInline,)
     actions = ("approve", "reject")
+
+    def spellings(self, term: str) -> list[str]:
+        return references.spellings(term)
+
+    @admin.display(description=_("order"))
+    def of_order(self, refund: Refund) -> str:
+        return listing.link(refund.payment.order)
+
+    @listing.labelled(description=_("status"), tones=STATUS_LABELS)
+    def standing(self, refund: Refund) -> tuple[str, str]:
+        return refund.status, listing.words(refund.status)
+
+    @admin.display(description=_("amount"))
+    def sum(self, refund: Refund) -> str:
+        return listing.amount(refund.amount, refund.currency)
+
+    @admin.display(description=_("reason"))
+    def why(self, refund: Refund) -> str:
+        return listing.long(refund.reason)
+
+    @admin.display(description=_("asked for by"))
+    def asked_for_by(self, refund: Refund) -> str:
+        return refund.requested_by
+
+    @admin.display(description=_("asked for"))
+    def asked_for(self, refund: Refund) -> str:
+        return listing.moment(refund.created_at)
 
     @admin.action(description="Approve the chosen refunds", permissions=["approve"])
     @decision(DeskForm, title="Approve", done="approved")

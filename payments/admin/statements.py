@@ -18,12 +18,16 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
+from core import listing
 from core.admin import DeskForm, ModelAdmin, ReadOnlyAdmin, ReasonForm, Text, actor, decision
 from core.errors import DomainError
 from payments import closing, matching, statement_preview, statements, three_way
 from payments.admin.reconciliation import PeriodForm
 from payments.models import Payout, Statement, StatementFormat, StatementLine, StatementRowError
+from payments.statement_rows import StatementSource
 from payments.three_way import Standing
+
+STATE_LABELS: Final = {"matched": "success", "differs": "danger", "unmatched": "warning"}
 
 
 @admin.register(StatementFormat)
@@ -51,10 +55,11 @@ class UploadForm(DeskForm):
 
 @admin.register(Statement)
 class StatementAdmin(ReadOnlyAdmin):
-    list_display = ("id", "file_name", "format", "counts", "imported_by", "imported_at")
-    list_filter = ("format", "imported_at")
-    search_fields = ("file_name", "sha256", "request_id")
-    search_help_text = "File, its SHA-256, or request id"
+    list_display = ("file_name", "format", "counts", "imported_by", "imported")
+    list_filter = ("format",)
+    search_fields = ("^file_name", "=sha256")
+    search_help_text = _("How the file's name begins, or its SHA-256")
+    ordering = ("-id",)
     list_select_related = ("format",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -140,26 +145,35 @@ class ThreeWayForm(PeriodForm):
         choices=[("", _("all")), *((each.value, word) for each, word in STANDINGS.items())],
     )
 
+    @admin.display(description=_("imported"))
+    def imported(self, statement: Statement) -> str:
+        return listing.moment(statement.imported_at)
+
 
 @admin.register(StatementRowError)
 class StatementRowErrorAdmin(ReadOnlyAdmin):
-    list_display = ("id", "statement", "row", "field", "code", "message", "content")
-    list_filter = ("code", "statement__format")
-    search_fields = ("=statement__id", "statement__file_name", "content")
-    search_help_text = "The statement's id or file, or text of the row"
+    list_display = ("of_statement", "row", "field", "code", "message", "begins")
+    search_fields = ("=statement__id", "^statement__file_name")
+    search_help_text = _("The statement's id, or how its file's name begins")
+    ordering = ("-id",)
     list_select_related = ("statement",)
+
+    @admin.display(description=_("statement"))
+    def of_statement(self, error: StatementRowError) -> str:
+        return str(error.statement)
+
+    @admin.display(description=_("content"))
+    def begins(self, error: StatementRowError) -> str:
+        return listing.long(error.content)
 
 
 @admin.register(StatementLine)
 class StatementLineAdmin(ReadOnlyAdmin):
-    list_display = (
-        "id", "state", "why", "source", "booked_on", "amount", "fee", "net", "currency", "reference", "description",
-        "payout_reference", "payment", "refund", "payout",
-    )  # fmt: skip
-    list_filter = ("state", "source", "account", "currency", "booked_on")
-    search_fields = ("reference", "payout_reference", "description", "payment__tx_ref", "refund__reference")
-    search_help_text = "Reference, payout, description, tx_ref or a refund's reference"
-    date_hierarchy = "booked_on"
+    list_display = ("named", "standing", "why_so", "source", "booked", "gross", "net_sum", "belongs_to", "paid_out_in")
+    list_filter = ("state", "source", ("booked_on", listing.DaysFilter))
+    search_fields = ("=id", "=reference", "=payout_reference", "=payment__tx_ref", "=refund__reference")
+    search_help_text = _("Id, reference, payout, tx_ref or a refund's reference")
+    ordering = ("-booked_on", "-id")
     list_select_related = ("payment", "refund", "payout")
     actions = ("ignore",)
 
@@ -199,6 +213,45 @@ class StatementLineAdmin(ReadOnlyAdmin):
         }
         return TemplateResponse(request, "payments/three_way.html", context)
 
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """Of every source, said aloud: the indexes on references begin with the source."""
+        sources = [source.value for source in StatementSource]
+        return super().get_search_results(request, queryset.filter(source__in=sources), search_term)
+
+    @admin.display(description=_("reference"))
+    def named(self, line: StatementLine) -> str:
+        return line.reference or line.description or f"#{line.pk}"
+
+    @listing.labelled(
+        description=_("status"), tones={"matched": "success", "differs": "danger", "unmatched": "warning"}
+    )
+    def standing(self, line: StatementLine) -> str:
+        return line.state
+
+    @admin.display(description=_("why"))
+    def why_so(self, line: StatementLine) -> str:
+        return listing.long(line.why)
+
+    @admin.display(description=_("booked on"))
+    def booked(self, line: StatementLine) -> str:
+        return listing.day(line.booked_on)
+
+    @admin.display(description=_("amount"))
+    def gross(self, line: StatementLine) -> str:
+        return listing.amount(line.amount, line.currency)
+
+    @admin.display(description=_("net"))
+    def net_sum(self, line: StatementLine) -> str:
+        return listing.amount(line.net, line.currency)
+
+    @admin.display(description=_("payout"))
+    def paid_out_in(self, line: StatementLine) -> str:
+        return listing.link(line.payout)
+
+    @admin.display(description=_("belongs to"))
+    def belongs_to(self, line: StatementLine) -> str:
+        return listing.link(line.payment or line.refund)
+
     @admin.action(description="Ignore the chosen lines: they are none of ours", permissions=["reconcile"])
     @decision(ReasonForm, title="Ignore", done="ignored")
     def ignore(self, request: HttpRequest, line: StatementLine, given: dict[str, Any]) -> None:
@@ -210,8 +263,24 @@ class StatementLineAdmin(ReadOnlyAdmin):
 
 @admin.register(Payout)
 class PayoutAdmin(ReadOnlyAdmin):
-    list_display = ("id", "reference", "currency", "net", "fees", "received", "bank_line", "booked_at")
-    list_filter = ("currency", "booked_at")
-    search_fields = ("reference",)
-    date_hierarchy = "booked_at"
+    list_display = ("reference", "net_sum", "gross", "of_bank", "booked")
+    list_filter = (("booked_at", listing.DaysFilter),)
+    search_fields = ("^reference",)
+    ordering = ("-id",)
     list_select_related = ("bank_line",)
+
+    @admin.display(description=_("net of its transactions"))
+    def net_sum(self, payout: Payout) -> str:
+        return listing.amount(payout.net, payout.currency)
+
+    @admin.display(description=_("received"))
+    def gross(self, payout: Payout) -> str:
+        return listing.amount(payout.received, payout.currency)
+
+    @admin.display(description=_("bank's line"))
+    def of_bank(self, payout: Payout) -> str:
+        return listing.link(payout.bank_line)
+
+    @admin.display(description=_("booked"))
+    def booked(self, payout: Payout) -> str:
+        return listing.moment(payout.booked_at)

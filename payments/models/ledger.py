@@ -71,6 +71,7 @@ class JournalEntry(models.Model):
         verbose_name_plural = "journal entries"
         indexes = [
             models.Index(fields=["booked_on", "id"], name="journal_day"),
+            models.Index(fields=["kind", "booked_on", "id"], name="journal_by_kind"),
             models.Index(fields=["order"], name="journal_order", condition=models.Q(order__isnull=False)),
             models.Index(fields=["payment"], name="journal_payment", condition=models.Q(payment__isnull=False)),
         ]

@@ -95,6 +95,13 @@ class Payment(models.Model):
                 condition=models.Q(status="succeeded"),
                 name="payment_succeeded_newest",
             ),
+            models.Index(fields=["status", "created_at", "id"], name="payment_by_status"),
+            models.Index(
+                fields=["captured_amount", "created_at", "id"],
+                condition=models.Q(captured_amount__isnull=False),
+                name="payment_by_captured",
+            ),
+            models.Index(fields=["request_id"], condition=~models.Q(request_id=""), name="payment_by_request"),
         ]
         triggers = enforce(PAYMENT_FLOW)
 

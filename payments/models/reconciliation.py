@@ -143,6 +143,9 @@ class Discrepancy(models.Model):
         indexes = [
             models.Index(fields=["opened_at"], condition=models.Q(status="open"), name="discrepancy_open"),
             models.Index(fields=["subject"], name="discrepancy_subject"),
+            models.Index(fields=["opened_at", "id"], name="discrepancy_opened"),
+            models.Index(fields=["status", "opened_at", "id"], name="discrepancy_by_status"),
+            models.Index(fields=["kind", "opened_at", "id"], name="discrepancy_by_kind"),
             models.Index(fields=["payment"], name="discrepancy_payment", condition=models.Q(payment__isnull=False)),
         ]
         triggers = enforce(DISCREPANCY_FLOW)

@@ -86,6 +86,9 @@ class Refund(models.Model):
             models.Index(fields=["next_check_at"], condition=models.Q(next_check_at__isnull=False), name="refund_due"),
             models.Index(fields=["payment", "created_at"], name="refund_of_payment"),
             models.Index(fields=["requested_by", "created_at"], name="refund_of_person"),
+            models.Index(fields=["created_at", "id"], name="refund_created"),
+            models.Index(fields=["status", "created_at", "id"], name="refund_by_status"),
+            models.Index(fields=["amount", "created_at", "id"], name="refund_by_amount"),
         ]
         triggers = [
             *enforce(REFUND_FLOW),

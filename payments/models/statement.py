@@ -213,6 +213,12 @@ class StatementLine(models.Model):
         ]  # fmt: skip
         indexes = [
             models.Index(fields=["source", "booked_on"], name="statement_line_day"),
+            models.Index(fields=["booked_on", "id"], name="statement_line_newest"),
+            models.Index(
+                fields=["state", "booked_on", "id"],
+                condition=~models.Q(state="matched"),
+                name="statement_line_not_matched",
+            ),
             models.Index(fields=["source", "reference"], name="statement_line_reference"),
             models.Index(fields=["source", "payout_reference"], name="statement_line_payout"),
             models.Index(

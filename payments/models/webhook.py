@@ -62,6 +62,8 @@ class WebhookEvent(models.Model):
                 name="webhook_given_up",
             ),
             models.Index(fields=["received_at"], name="webhook_received"),
+            models.Index(fields=["disposition", "received_at", "id"], name="webhook_by_disposition"),
+            models.Index(fields=["reference"], condition=~models.Q(reference=""), name="webhook_by_reference"),
         ]
         triggers = [
             # A body goes as a whole when it was kept for long enough, or in part when its person is erased: then

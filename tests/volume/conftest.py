@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from desk import volume
+from tests.volume.plans import whole_reads
 
 ORDERS = int(os.environ.get("NEXUS_VOLUME_ORDERS", "20000"))
 
@@ -24,3 +26,19 @@ def many(django_db_setup: None, django_db_blocker: Any) -> Iterator[int]:
         yield ORDERS
         call_command("flush", interactive=False, verbosity=0)
         connection.close()
+
+
+@pytest.fixture
+def reads(many: int):
+    """Do something, and see that of no large table everything was read for it."""
+
+    def look(act):
+        with CaptureQueriesContext(connection) as caught:
+            answer = act()
+        statements = [query["sql"] for query in caught.captured_queries]
+        asked = [each for each in statements if each.startswith(("SELECT", "UPDATE", "DELETE", "WITH"))]
+        assert asked, "nothing was asked"
+        assert whole_reads(asked) == []
+        return answer
+
+    return look

@@ -6,17 +6,12 @@ explained. Nothing is forbidden to the planner; the tables are analysed.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
-from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.db.models import Count
-from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
 from core import health, invariants, personal
@@ -40,53 +35,11 @@ from payments.models import (
 from products.models import Product
 from tests import factories, staff
 from tests.gateways import FakeGateway
+from tests.volume.plans import whole_reads
 from users.models import User
 from users.roles import Role
 
 pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("volume")]
-
-FEW = 1_500
-"""A table of no more rows may be read as a whole."""
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for inner in plan.get("Plans", ()):
-        yield from nodes(inner)
-
-
-def whole_reads(statements: list[str]) -> list[str]:
-    """Every sequential scan of a table with more than a few rows, and the statement that it is for."""
-    found = []
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT relname, reltuples FROM pg_class WHERE relkind = 'r' AND reltuples > %s", [FEW])
-        large = dict(cursor.fetchall())
-        for statement in statements:
-            cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}")
-            answer = cursor.fetchone()[0]
-            [explained] = json.loads(answer) if isinstance(answer, str) else answer
-            found += [
-                f"{node['Relation Name']}: {statement}"
-                for node in nodes(explained["Plan"])
-                if node["Node Type"] == "Seq Scan" and node["Relation Name"] in large
-            ]
-    return found
-
-
-@pytest.fixture
-def reads(many: int):
-    """Do something, and see that of no large table everything was read for it."""
-
-    def look(act):
-        with CaptureQueriesContext(connection) as caught:
-            answer = act()
-        statements = [query["sql"] for query in caught.captured_queries]
-        asked = [each for each in statements if each.startswith(("SELECT", "UPDATE", "DELETE", "WITH"))]
-        assert asked, "nothing was asked"
-        assert whole_reads(asked) == []
-        return answer
-
-    return look
 
 
 @pytest.fixture
