@@ -6,9 +6,9 @@ import argparse
 import os
 import platform
 
-from bench import of_money, system, throughput
+from bench import desk, of_money, system, throughput
 
-WHAT = ("all", "throughput", "reads", "live", "system", "money")
+WHAT = ("all", "throughput", "reads", "live", "system", "money", "desk")
 
 
 def main() -> None:
@@ -22,6 +22,8 @@ def main() -> None:
     parser.add_argument("--due", type=int, default=5_000, help="attempts that are due at once")
     parser.add_argument("--entries", type=int, default=100_000, help="journal entries that are sealed and verified")
     parser.add_argument("--lines", type=int, default=100_000, help="lines of a settlement file that are matched")
+    parser.add_argument("--orders", type=int, default=1_000_000, help="orders among which the desk is measured")
+    parser.add_argument("--requests", type=int, default=40, help="requests of each kind that the desk answers")
     given = parser.parse_args()
     wanted = WHAT[1:] if given.what == "all" else [given.what]
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
@@ -39,6 +41,8 @@ def main() -> None:
         print()
     if "money" in wanted:
         of_money.measure(webhooks=given.webhooks, due=given.due, entries=given.entries, lines=given.lines)
+    if given.what == "desk":  # not with the others: to make a million orders takes longer than all of them
+        desk.measure(orders=given.orders, requests=given.requests)
 
 
 def _table(against: str, rows: list[throughput.Comparison]) -> None:

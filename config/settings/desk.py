@@ -24,7 +24,10 @@ UNFOLD: Final[dict[str, Any]] = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("desk/favicon.svg")},  # noqa: ARG005
     ],
     "STYLES": [lambda request: static("desk/desk.css")],  # noqa: ARG005 - unfold's signature
-    "SCRIPTS": [lambda request: static("desk/desk.js")],  # noqa: ARG005
+    "SCRIPTS": [
+        lambda request: static("desk/desk.js"),  # noqa: ARG005
+        lambda request: static("desk/search.js"),  # noqa: ARG005
+    ],
     "BORDER_RADIUS": "8px",
     "COLORS": {
         "primary": {

@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from core import listing
+from core import listing, trigrams
 from core.admin import ReadOnlyAdmin
 from notifications.models import Notification
 from orders.models import Order
@@ -206,3 +206,24 @@ def test_a_day_is_a_day_in_east_africa(desk):
     assert set(found) == set(Order.objects.filter(created_at__gte=begins))
     for nonsense in ("yesterday", "2026-13-45", "0001-01-01", "9999-12-31", "' OR 1=1"):
         assert desk.get(address("orders.order"), {"created_at_from": nonsense}).status_code == 200, nonsense
+
+
+def test_the_search_box(reads, desk, monkeypatch):
+    monkeypatch.setattr(trigrams, "NEWEST", 200)  # far fewer than there are, as it is among a million
+    for typed in {term for label, term, _least in searched() if label in {"orders.order", "payments.payment"}}:
+        reads(lambda typed=typed: desk.get("/admin/search/", {"q": typed, "all": "1"}))
+    amount = Order.objects.order_by("-id")[99].total_amount
+    for typed in (str(amount), f"{amount} ETB", "ትዕግስት", "%%%", "no-such-thing"):
+        reads(lambda typed=typed: desk.get("/admin/search/", {"q": typed}))
+
+
+def test_the_pages_of_one_kind(reads, desk):
+    page = reads(lambda: desk.get("/admin/search/", {"q": "guest-1", "kind": "customers"}))
+    following = page.context["groups"][0]["next"]
+
+    again = reads(lambda: desk.get(following)).context["groups"][0]
+
+    assert len(again["lines"]) == 50
+    assert (
+        reads(lambda: desk.get(again["previous"])).context["groups"][0]["lines"] == page.context["groups"][0]["lines"]
+    )
