@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("notifications", "0005_erasure"),
         ("orders", "0007_lists"),
-        ("payments", "0009_lists"),
+        ("payments", "0013_lists"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
