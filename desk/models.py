@@ -1,4 +1,7 @@
-"""Who asked to be forgotten, and what was done about it. Of a finished one nothing says who it was."""
+"""Who asked to be forgotten, and what was done about it; and what each business day came to.
+
+Of a finished erasure nothing says who it was.
+"""
 
 from __future__ import annotations
 
@@ -137,3 +140,17 @@ class ErasureHistory(models.Model):
 
     def __str__(self) -> str:
         return f"{self.from_status or '·'} → {self.to_status}"
+
+
+class DayFigures(models.Model):
+    """What one business day came to, as it was read from the books at `made_at`: see `desk.figures`."""
+
+    day = models.DateField(primary_key=True)
+    figures = models.JSONField(help_text="Orders, money, methods and waits. Names nobody.")
+    made_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name_plural = "day figures"
+
+    def __str__(self) -> str:
+        return f"{self.day:%Y-%m-%d}"

@@ -43,6 +43,7 @@ HOLDS: Final[Mapping[str, Table]] = {
     **orders_personal.HOLDS,
     **payments_personal.HOLDS,
     **notifications_personal.HOLDS,
+    "desk.DayFigures": Table(kept="always", plain=("figures",)),
     "desk.Erasure": Table(
         kept="always; after its end it names nobody",
         personal={"email": Fate.EMPTIED, "reason": Fate.BLACKENED},

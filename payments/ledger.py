@@ -15,11 +15,12 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
+from django.db.models import QuerySet, Sum
 
 from core import outbox
 from core.money import Currency, Money
 from core.transactions import durable
-from payments.models import Account, EntryKind
+from payments.models import Account, EntryKind, JournalLine
 
 log = structlog.get_logger(__name__)
 
@@ -163,6 +164,27 @@ def unapplied_of(*, payment_id: UUID, currency: Currency) -> Money:
             [payment_id, Account.UNAPPLIED, currency],
         )
         return Money(cursor.fetchone()[0], currency)
+
+
+def unapplied() -> dict[Currency, Money]:
+    """How much of customers' money pays no order now, in each currency in which there is some.
+
+    From the index of the accounts alone: it holds the amounts.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT currency, -sum(amount) FROM payments_journalline WHERE account = %s"
+            " GROUP BY currency HAVING sum(amount) <> 0",
+            [Account.UNAPPLIED],
+        )
+        return {Currency(currency): Money(total, Currency(currency)) for currency, total in cursor.fetchall()}
+
+
+def with_unapplied_money() -> QuerySet[JournalLine, UUID]:
+    """The ids of the payments of whose money some pays no order."""
+    lines = JournalLine.objects.order_by().filter(account=Account.UNAPPLIED, entry__payment__isnull=False)
+    whose = lines.values("entry__payment").annotate(left=Sum("amount")).exclude(left=0)
+    return whose.values_list("entry__payment", flat=True)
 
 
 # The chain
