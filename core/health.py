@@ -41,6 +41,16 @@ def ages() -> dict[str, float | None]:
     return {name: seen.get(name) for name in PARTS if name != "live" or settings.LIVE_STREAMS}
 
 
+def late_after() -> int:
+    """So many seconds after it was last seen a part is called late."""
+    return LATE_AFTER * max(settings.HEARTBEAT_SECONDS, 10)
+
+
+def late() -> list[str]:
+    """The parts that were not seen for too long, or never."""
+    return [name for name, age in ages().items() if age is None or age > late_after()]
+
+
 def waiting() -> dict[str, float]:
     """How many events wait in the outbox, and for how many seconds the oldest has."""
     with connection.cursor() as cursor:
@@ -78,7 +88,7 @@ def ready(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view
         checked = invariants.last()
     except DatabaseError:
         return _answer({"status": "unavailable", "database": "unreachable"}, status=503)
-    limit = LATE_AFTER * max(settings.HEARTBEAT_SECONDS, 10)
+    limit = late_after()
     degraded = [name for name, age in parts.items() if age is None or age > limit]
     if outbox["oldest_seconds"] > limit:
         degraded.append("outbox")

@@ -8,12 +8,18 @@ from typing import Final
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from payments import repayments
+from payments.flow import RefundStatus
 from payments.models import Refund
 
 PERSON_LOCK: Final = 7_220_020
+
+
+def decidable_by(actor: str) -> Q:
+    """The refunds that wait for somebody else than who asked for them, and may be decided by this person."""
+    return Q(status=RefundStatus.AWAITING_APPROVAL) & ~Q(requested_by=actor)
 
 
 def needs_second_person(*, refund: Refund, at: datetime) -> bool:

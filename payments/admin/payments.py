@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.timezone import now
@@ -15,7 +16,7 @@ from core import listing
 from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, Text, actor, at_once, decision
 from core.money import CENT, Money
 from orders.admin import PAYMENT_LABELS
-from payments import reconciliation, references, refunds, repayments, replay
+from payments import ledger, reconciliation, references, refunds, repayments, replay
 from payments.models import GatewayCall, Payment, PaymentHistory, WebhookEvent
 from payments.replay import Outcome
 
@@ -68,10 +69,23 @@ class HistoryInline(ReadOnlyInline):
     fields = ("at", "from_status", "to_status", "actor", "reason", "gateway_said", "request_id")
 
 
+class UnappliedFilter(admin.SimpleListFilter):
+    """By the journal, which alone knows it: what came, less what pays the order, less what went back."""
+
+    title, parameter_name = "money that pays no order", "unapplied"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
+        return [("yes", "some of it")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+        # Found first, for they are few: together with the list's order PostgreSQL would go through all payments.
+        return queryset.filter(pk__in=list(ledger.with_unapplied_money())) if self.value() == "yes" else queryset
+
+
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
     list_display = ("tx_ref", "of_order", "standing", "sum", "method", "begun", "looked_at_next")
-    list_filter = ("status", ("created_at", listing.DaysFilter))
+    list_filter = ("status", UnappliedFilter, ("created_at", listing.DaysFilter))
     search_fields = ("^tx_ref", "=tx_ref", "=gateway_reference", "=order__number", "=order__email", "=request_id")
     search_help_text = _("tx_ref, Chapa's reference, order number, e-mail or request id")
     ordering = ("-created_at", "-id")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from core import listing
 from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, decision
-from payments import references, refunds
+from payments import approvals, references, refunds
 from payments.flow import RefundStatus
 from payments.models import Refund, RefundHistory
 
@@ -26,10 +27,22 @@ class HistoryInline(ReadOnlyInline):
     fields = ("at", "from_status", "to_status", "actor", "reason", "gateway_said", "request_id")
 
 
+class DecidableFilter(admin.SimpleListFilter):
+    """What waits for whoever looks: nobody decides about what they asked for themselves."""
+
+    title, parameter_name = "decidable", "decidable"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
+        return [("by_me", "by me")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(approvals.decidable_by(actor(request))) if self.value() == "by_me" else queryset
+
+
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
     list_display = ("reference", "of_order", "standing", "sum", "why", "asked_for_by", "asked_for", "decided_by")
-    list_filter = ("status", ("created_at", listing.DaysFilter))
+    list_filter = (DecidableFilter, "status", ("created_at", listing.DaysFilter))
     search_fields = ("=reference", "=gateway_reference", "=payment__tx_ref", "=payment__order__number")
     search_help_text = _("Our reference, Chapa's reference, tx_ref or order number")
     ordering = ("-created_at", "-id")

@@ -62,6 +62,10 @@ class StatementAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     list_select_related = ("format",)
 
+    @admin.display(description=_("imported"))
+    def imported(self, statement: Statement) -> str:
+        return listing.moment(statement.imported_at)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.reconcile")
 
@@ -144,10 +148,6 @@ class ThreeWayForm(PeriodForm):
         required=False,
         choices=[("", _("all")), *((each.value, word) for each, word in STANDINGS.items())],
     )
-
-    @admin.display(description=_("imported"))
-    def imported(self, statement: Statement) -> str:
-        return listing.moment(statement.imported_at)
 
 
 @admin.register(StatementRowError)

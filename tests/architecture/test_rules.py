@@ -28,7 +28,7 @@ USE_CASES = {
         "webhooks", "withdrawing",
     },
     "notifications": {"dispatch", "delivery"},
-    "desk": {"erasure", "wishes"},
+    "desk": {"attention", "books", "charts", "erasure", "figures", "wishes"},
 }  # fmt: skip
 OUTSIDE = ("requests", "urllib.request", "urllib3", "http.client", "httpx", "aiohttp", "pycurl", "ftplib")
 SIGNALS = ("django.dispatch", "django.db.models.signals", "django.core.signals", "django.contrib.auth.signals")
