@@ -16,6 +16,8 @@ function reachable(element) {
 const CLICKED = ":is(span, div, h2, a:not([href]))[x-on\\:click]";
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(CLICKED).forEach(reachable);
+  // Where the page begins, for whoever jumps from landmark to landmark.
+  document.getElementById("main")?.setAttribute("role", "main");
 });
 
 document.addEventListener("click", async (event) => {
