@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -157,19 +157,6 @@ class ReadOnlyAdmin(ModelAdmin):
             return redirect(back)
         answer: HttpResponse | None = action(self, request, chosen)
         return answer or redirect(back)
-
-
-class LatelySeenFilter(admin.AllValuesFieldListFilter):
-    """Offers what stands in a column of the latest rows. Django would read the whole table to offer everything."""
-
-    LATEST: Final = 500
-
-    def __init__(self, field: Any, request: HttpRequest, *given: Any, **named: Any) -> None:
-        super().__init__(field, request, *given, **named)
-        model = field.model
-        latest = model._default_manager.order_by("-created_at").values_list(field.name, flat=True)  # noqa: SLF001
-        seen = set(latest[: self.LATEST])
-        self.lookup_choices = sorted(filter(None, seen))  # type: ignore[assignment]
 
 
 class ReadOnlyInline(_Inline):
