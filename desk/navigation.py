@@ -73,6 +73,7 @@ GROUPS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
             Entry(title=_("Statement lines"), icon="table_rows", model="payments.statementline"),
             Entry(title=_("Rows in error"), icon="error", model="payments.statementrowerror"),
             Entry(title=_("Payouts"), icon="account_balance", model="payments.payout"),
+            Entry(title=_("Month"), icon="calendar_month", page="month", permission="payments.view_dayclose"),
             Entry(title=_("Closed days"), icon="event_available", model="payments.dayclose"),
         ),
     ),
