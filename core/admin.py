@@ -15,18 +15,22 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.functional import Promise
+from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold import widgets
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
 from unfold.admin import TabularInline as UnfoldTabularInline
+from unfold.contrib.filters.admin import FieldTextFilter, RangeDateFilter
 
 from core import listing
+from core.audited_forms import AuditedForms
 from core.errors import DomainError
-from core.models import Event, Heartbeat, IdempotencyKey, InvariantCheck, Redelivery
+from core.models import AuditEntry, Event, Heartbeat, IdempotencyKey, InvariantCheck, Redelivery
 
 if TYPE_CHECKING:
     _Base = admin.ModelAdmin[Any]
@@ -36,7 +40,7 @@ else:  # generic for the type checker only
     _Inline = UnfoldTabularInline
 
 
-class ModelAdmin(_Base):
+class ModelAdmin(AuditedForms, _Base):
     """What staff may edit in a form."""
 
     list_filter_submit = True
@@ -298,6 +302,37 @@ class EventAdmin(ReadOnlyAdmin):
     @admin.display(description=_("published"))
     def published(self, event: Event) -> str:
         return listing.moment(event.published_at)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """What people on the staff did. Nobody changes it: here neither."""
+
+    list_display = ("at", "who", "verb", "subject", "reason", "request_id")
+    list_filter = ("verb", ("actor", FieldTextFilter), ("at", RangeDateFilter))
+    search_fields = ("=actor", "=order_number", "subject_label", "=subject_id", "=request_id")
+    search_help_text = _("Order number, reference, id, actor (staff:7) or request id")
+    ordering = ("-at", "-id")
+    fields = ("at", "who", "verb", "subject", "subject_kind", "subject_id", "order_number", "reason", "changes",
+              "request_id")  # fmt: skip
+    readonly_fields = ("who", "subject", "changes")
+
+    @admin.display(description=_("actor"), ordering="actor")
+    def who(self, entry: AuditEntry) -> str:
+        user_id = entry.actor.removeprefix("staff:")
+        if not user_id.isdigit() or user_id == entry.actor:
+            return entry.actor
+        return format_html('<a href="{}">{}</a>', reverse("admin:users_user_change", args=[user_id]), entry.actor)
+
+    @admin.display(description=_("subject"))
+    def subject(self, entry: AuditEntry) -> str:
+        return f"{entry.subject_kind.partition('.')[2]} {entry.subject_label or entry.subject_id}".strip()
+
+    @admin.display(description=_("what changed"))
+    def changes(self, entry: AuditEntry) -> str:
+        names = sorted({*entry.before, *entry.after})
+        rows = [(name, entry.before.get(name), entry.after.get(name)) for name in names]
+        return render_to_string("core/audit_changes.html", {"rows": rows})
 
 
 @admin.register(IdempotencyKey)

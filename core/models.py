@@ -1,4 +1,4 @@
-"""The outbox, the idempotency keys, how the system is, and what its workers died over."""
+"""The outbox, the idempotency keys, what staff did, how the system is, and what its workers died over."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import pgtrigger
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models.functions import Now
+
+from core.triggers import append_only, refuse_truncate
 
 CHANNEL = "nexus_outbox"
 """The relay listens here. A notification only says "look": whoever misses it finds the row by polling."""
@@ -78,6 +80,44 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.owner[:12]} {self.key[:32]}"
+
+
+class AuditEntry(models.Model):
+    """Something that a person on the staff did, written by `core.audit.record` in the transaction in which it was done.
+
+    Nobody changes or deletes one. `before` and `after` hold what changed, in ids, states and amounts.
+    """
+
+    at = models.DateTimeField(db_default=Now())
+    actor = models.CharField(max_length=80)
+    verb = models.CharField(max_length=64)
+    subject_kind = models.CharField(max_length=64)
+    subject_id = models.CharField(max_length=64, blank=True)
+    subject_label = models.CharField(max_length=120, blank=True)
+    order_number = models.CharField(max_length=32, blank=True)
+    reason = models.CharField(max_length=300, blank=True)
+    before = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    after = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["-at", "-id"], name="audit_newest"),
+            models.Index(fields=["actor", "-at"], name="audit_of_somebody"),
+            models.Index(fields=["verb", "-at"], name="audit_of_a_verb"),
+            models.Index(fields=["subject_kind", "subject_id"], name="audit_of_a_subject"),
+            models.Index(fields=["order_number"], condition=~models.Q(order_number=""), name="audit_of_an_order"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(actor="") & ~models.Q(verb=""), name="audit_entry_names_who_and_what"
+            ),
+        ]
+        triggers = [*append_only("audit", blackened=("reason",)), refuse_truncate("audit")]
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.subject_label or self.subject_id}".strip()
 
 
 class InvariantCheck(models.Model):

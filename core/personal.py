@@ -148,7 +148,15 @@ HOLDS: Final[Mapping[str, Table]] = {
         personal={"body": Fate.REWRITTEN, "owner": Fate.EXPIRES, "fingerprint": Fate.EXPIRES},
         plain=("key", "link"),
     ),
+    "core.AuditEntry": Table(
+        kept="as the books; ids, states and amounts",
+        personal={"reason": Fate.BLACKENED},
+        plain=(
+            "actor", "verb", "subject_kind", "subject_id", "subject_label", "order_number", "before", "after",
+            "request_id",
+        ),
+    ),
     "core.InvariantCheck": Table(kept="400 days", plain=("broken",)),
     "core.Heartbeat": Table(kept="always", plain=("name",)),
     "core.Redelivery": Table(kept="`OUTBOX_KEEP_DAYS`; ids only", plain=("task_id", "task", "payload")),
-}
+}  # fmt: skip

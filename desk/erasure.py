@@ -18,6 +18,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from core import outbox, personal
+from core.models import AuditEntry
 from core.personal import Counts, Mentions
 from core.transactions import durable
 from desk import registry
@@ -216,7 +217,9 @@ def _finish(erasure_id: UUID, *, at: datetime) -> bool:
             mine = ErasureHistory.objects.filter(
                 Q(erasure=erasure) | Q(erasure__user=user, erasure__user__isnull=False)
             )
-            personal.blacken(rows=mine, columns=["reason"], mentions=mentions)
+            noted = AuditEntry.objects.filter(subject_kind="desk.Erasure", subject_id=str(erasure.pk))
+            for rows in (mine, noted):
+                personal.blacken(rows=rows, columns=["reason"], mentions=mentions)
         erasure.reason = mentions.blacken(erasure.reason)
         erasure.save(update_fields=["reason"])
         erasure.move_to(ErasureStatus.DONE, at=at, actor="system", counts=_sum([erasure.counts, *done]))

@@ -103,6 +103,7 @@ GROUPS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
                 permission="notifications.manage_webhooks",
             ),
             Entry(title=_("Statement formats"), icon="view_column", model="payments.statementformat"),
+            Entry(title=_("Audit log"), icon="policy", model="core.auditentry"),
             Entry(title=_("Events"), icon="bolt", model="core.event"),
             Entry(title=_("Redeliveries"), icon="replay", model="core.redelivery"),
             Entry(title=_("Invariants"), icon="verified", model="core.invariantcheck"),

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReasonForm, actor, at_once, decision
 from core.money import Money
+from desk import showing
 from desk.story import tell
 from desk.why import explain
 from notifications import delivery
@@ -23,7 +24,7 @@ from orders import lifecycle
 from orders.admin import OrderAdmin
 from orders.flow import OrderStatus
 from orders.models import Order
-from payments import inquiry, providers, reconciliation, refunds, repayments, withdrawing
+from payments import providers, reconciliation, refunds, repayments, withdrawing
 from payments.admin.payments import RefundForm
 from payments.flow import OPEN, SETTLED, PaymentStatus
 from payments.models import Payment
@@ -124,7 +125,7 @@ class ExplainedOrderAdmin(OrderAdmin):
     @admin.action(description=_("Ask Chapa now about the chosen orders"), permissions=["look"])
     @at_once(label=_("Ask Chapa now"), done=_("Chapa is being asked; reload in a moment"))
     def ask_chapa_now(self, request: HttpRequest, order: Order, given: dict[str, Any]) -> str | None:  # noqa: ARG002
-        asked = reconciliation.ask_now(payments=Payment.objects.filter(order=order))
+        asked = reconciliation.ask_now(payments=Payment.objects.filter(order=order), actor=actor(request))
         return None if asked else gettext("there is nothing to ask about")
 
     @admin.action(description=_("Close the open attempts of the chosen orders at Chapa"), permissions=["serve"])
@@ -171,7 +172,7 @@ class ExplainedOrderAdmin(OrderAdmin):
     @admin.action(description=_("Show the link of the chosen orders"), permissions=["serve"])
     @at_once(label=_("The customer's link"), done=_("the link is above"))
     def show_link(self, request: HttpRequest, order: Order, given: dict[str, Any]) -> None:  # noqa: ARG002
-        link = inquiry.order_page(order)
+        link = showing.show_link(order=order, actor=actor(request))
         shown = format_html(
             '{} <input class="desk-copied" readonly value="{}" aria-label="{}"> '
             '<button type="button" class="desk-button" data-copy="{}">{}</button>',

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError
 from django.db.models import Q
 
-from core import outbox, personal
+from core import audit, outbox, personal
 from core.errors import DomainError
 from core.transactions import durable
 from desk import erasure
@@ -89,6 +89,7 @@ def enter(*, email: str, reason: str, actor: str, at: datetime) -> Asked:
     try:
         with durable("erasure.enter"):
             asked = _enter(address, reason=reason, actor=actor, at=at)
+            _note("erasure.enter", asked.erasure, actor=actor, reason=reason, before={})
     except IntegrityError as error:
         if "erasure_open_once" not in str(error):
             raise
@@ -131,7 +132,9 @@ def withdraw(*, erasure_id: UUID, actor: str, at: datetime, reason: str = "") ->
         wish, user = erasure.locked(erasure_id)
         if wish.state is not ErasureStatus.REQUESTED:
             raise DeletionUnderWay(f"It is {wish.get_status_display()}.")
+        before = {"status": wish.status}
         wish.move_to(ErasureStatus.WITHDRAWN, at=at, actor=actor, reason=reason)
+        _note("erasure.withdraw", wish, actor=actor, reason=reason, before=before)
         if user is not None:
             user.erase_at = None
             user.save(update_fields=["erase_at"])
@@ -140,6 +143,11 @@ def withdraw(*, erasure_id: UUID, actor: str, at: datetime, reason: str = "") ->
             outbox.record(topic="erasure.cancelled", erasure_id=str(wish.pk))
     log.info("erasure.withdrawn", erasure=str(erasure_id), actor=actor)
     return wish
+
+
+def _note(verb: str, wish: Erasure, *, actor: str, reason: str, before: dict[str, str]) -> None:
+    """Not whom it is about: that is what is to be forgotten."""
+    audit.record(verb=verb, actor=actor, subject=wish, reason=reason, before=before, after={"status": wish.status})
 
 
 def _refuse_staff(user: User) -> None:

@@ -16,7 +16,7 @@ import structlog
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from core import outbox
+from core import audit, outbox
 from core.crashpoints import crashpoint
 from core.transactions import durable
 from notifications import dispatch, letters, rules, schedule
@@ -68,6 +68,7 @@ def resend(*, notification_id: UUID, actor: str) -> bool:
         )
         if notification is None:
             return False
+        before = notification.status
         event = outbox.record(topic="notification.queued", notification_id=str(notification_id))
         notification.move_to(
             NotificationStatus.QUEUED,
@@ -77,6 +78,16 @@ def resend(*, notification_id: UUID, actor: str) -> bool:
             queued_at=Now(),
             last_error="",
             message_id=dispatch.message_id_for(notification_id=notification_id, issue=str(event.pk)),
+        )
+        order = notification.order
+        audit.record(
+            verb="notification.resend",
+            actor=actor,
+            subject=notification,
+            label=notification.template,
+            order=order.number if order is not None else "",
+            before={"status": str(before)},
+            after={"status": NotificationStatus.QUEUED.value},
         )
     log.info("notification.resent", notification=str(notification_id), actor=actor)
     return True

@@ -8,6 +8,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
+from core import audit
 from core.errors import DomainError
 from core.money import Money
 from core.transactions import durable
@@ -54,8 +55,10 @@ def cancel(*, number: str, actor: str, at: datetime, reason: str = "") -> Order:
         order = Order.objects.locked(number=number)
         if not order.can_be_cancelled():
             raise OrderNotCancellable(f"The order is {order.status}.", order_status=order.status)
+        before = order.status
         order.move_to(OrderStatus.CANCELLED, at=at, actor=actor, reason=reason)
         stock.release(quantities=quantities_of(order))
+        _note("order.cancel", order, before=before, actor=actor, reason=reason)
     log.info("order.cancelled", order=number, actor=actor)
     return order
 
@@ -154,7 +157,9 @@ def fulfil(*, number: str, actor: str, at: datetime) -> Order:
             raise OrderNotFulfillable(f"The order is {order.status}.", order_status=order.status)
         if order.refunding_amount:
             raise OrderNotFulfillable("A refund of this order is open.", order_status=order.status)
+        before = order.status
         order.move_to(OrderStatus.FULFILLED, at=at, actor=actor)
+        _note("order.fulfil", order, before=before, actor=actor)
     log.info("order.fulfilled", order=number, actor=actor)
     return order
 
@@ -176,3 +181,16 @@ def expire_due(*, at: datetime) -> int:
     due = Order.objects.filter(status=OrderStatus.AWAITING_PAYMENT, expires_at__lte=at)
     numbers = list(due.order_by("expires_at").values_list("number", flat=True)[:EXPIRY_BATCH])
     return sum(expire(number=number, at=at) for number in numbers)
+
+
+def _note(verb: str, order: Order, *, before: str, actor: str, reason: str = "") -> None:
+    audit.record(
+        verb=verb,
+        actor=actor,
+        subject=order,
+        label=order.number,
+        order=order.number,
+        reason=reason,
+        before={"status": before},
+        after={"status": order.status},
+    )

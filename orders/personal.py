@@ -8,7 +8,7 @@ from typing import Final
 from django.db.models import QuerySet
 
 from core import personal
-from core.models import IdempotencyKey
+from core.models import AuditEntry, IdempotencyKey
 from core.personal import Counts, Fate, Mentions, Table
 from orders import access
 from orders.flow import OrderStatus
@@ -45,12 +45,20 @@ def erase_order(*, order: Order, pseudonym: str, mentions: Mentions) -> Counts:
         kept.save(update_fields=["body"])
         answers += 1
     history = personal.blacken(rows=OrderHistory.objects.filter(order=order), columns=["reason"], mentions=mentions)
+    audited = personal.blacken(
+        rows=AuditEntry.objects.filter(order_number=order.number), columns=["reason"], mentions=mentions
+    )
     order.email = pseudonym
     order.phone_number = order.first_name = order.last_name = ""
     order.delivery_address = None
     order.token_version += 1
     order.save(update_fields=["email", "phone_number", "first_name", "last_name", "delivery_address", "token_version"])
-    return {"orders.Order": 1, "orders.OrderHistory": history, "core.IdempotencyKey": answers}
+    return {
+        "orders.Order": 1,
+        "orders.OrderHistory": history,
+        "core.IdempotencyKey": answers,
+        "core.AuditEntry": audited,
+    }
 
 
 _WITH_THE_BOOKS: Final = "as the books"

@@ -15,7 +15,7 @@ import structlog
 from django.db import OperationalError, connection
 from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
 
-from core import outbox
+from core import audit, outbox
 from core.errors import DomainError
 from core.money import Currency, Money
 from core.transactions import durable
@@ -151,6 +151,7 @@ def _close_one(day: date, *, actor: str, at: datetime) -> DayClose:
             },
         )
         outbox.record(topic="day.closed", day_id=closed.pk)
+        audit.record(verb="day.close", actor=actor, subject=closed, label=day.isoformat())
     log.info("day.closed", day=day.isoformat(), entries=sum(closed.figures["entries"].values()), actor=actor)
     return closed
 

@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max, Min
 from django.db.models.functions import Now
 
-from core import outbox
+from core import audit, outbox
 from core.errors import DomainError
 from core.transactions import durable
 from payments import payouts, settled
@@ -74,14 +74,14 @@ def run(*, since: date, until: date, actor: str, at: datetime) -> Reconciliation
     try:
         for lines in _batches(StatementSource.CHAPA, since, until):
             counts.update(_compare(lines, current, at=at))
-            _note(current, counts)
+            _count_so_far(current, counts)
         for reference, currency in payouts.waiting():
             with durable("match.payout"):
                 _still_ours(current)
                 counts.update(payouts.match(reference=reference, currency=currency, run=current, at=at))
         for lines in _batches(StatementSource.BANK, since, until):
             counts.update(_look_at_bank(lines, current))
-            _note(current, counts)
+            _count_so_far(current, counts)
         counts.update(_missing(current, at=at))
     except Exception as error:
         _end(current, RunStatus.FAILED, counts, at=at, why=f"{type(error).__name__}: {error}")
@@ -118,8 +118,10 @@ def ignore(*, line_id: int, reason: str, actor: str, at: datetime) -> StatementL
         line = _locked(line_id)
         if line.payout_id is not None:
             raise StatementLineBooked
+        before = line.state
         line.state, line.why, line.ignored_by, line.ignored_at = LineState.IGNORED, reason.strip()[:300], actor, at
         line.save(update_fields=["state", "why", "ignored_by", "ignored_at"])
+        _note("statement.ignore", line, before=before, actor=actor, reason=reason.strip())
     log.info("statement.line_ignored", line=line.pk, actor=actor)
     return line
 
@@ -133,10 +135,25 @@ def reconsider(*, line_id: int, actor: str) -> StatementLine:
         line = _locked(line_id)
         if line.state != LineState.IGNORED:
             raise StatementLineNotIgnored
+        before = line.state
         line.state, line.why, line.ignored_by, line.ignored_at = LineState.UNMATCHED, "", "", None
         line.save(update_fields=["state", "why", "ignored_by", "ignored_at"])
+        _note("statement.reconsider", line, before=before, actor=actor)
     log.info("statement.line_reconsidered", line=line.pk, actor=actor)
     return line
+
+
+def _note(verb: str, line: StatementLine, *, before: str, actor: str, reason: str = "") -> None:
+    audit.record(
+        verb=verb,
+        actor=actor,
+        subject=line,
+        label=line.reference,
+        order=line.payment.order.number if line.payment is not None else "",
+        reason=reason,
+        before={"state": str(before)},
+        after={"state": str(line.state)},
+    )
 
 
 def _locked(line_id: int) -> StatementLine:
@@ -157,7 +174,7 @@ def _begin(since: date, until: date, *, actor: str, at: datetime) -> Reconciliat
         )
         try:
             with transaction.atomic():
-                return ReconciliationRun.objects.create(
+                opened = ReconciliationRun.objects.create(
                     kind=RunKind.STATEMENTS,
                     since=payouts.noon(since) - timedelta(hours=12),
                     until=payouts.noon(until) + timedelta(hours=12),
@@ -167,6 +184,13 @@ def _begin(since: date, until: date, *, actor: str, at: datetime) -> Reconciliat
                 )
         except IntegrityError:
             raise MatchingUnderWay from None
+        audit.record(
+            verb="statement.match",
+            actor=actor,
+            subject=opened,
+            after={"since": since.isoformat(), "until": until.isoformat()},
+        )
+    return opened
 
 
 def _still_ours(current: ReconciliationRun) -> None:
@@ -176,7 +200,7 @@ def _still_ours(current: ReconciliationRun) -> None:
         raise _TakenOver(seen.failure_reason)
 
 
-def _note(current: ReconciliationRun, counts: Mapping[str, int]) -> None:
+def _count_so_far(current: ReconciliationRun, counts: Mapping[str, int]) -> None:
     """How far it has come, for whoever watches."""
     ReconciliationRun.objects.filter(pk=current.pk, status=RunStatus.RUNNING).update(counts=dict(counts))
 

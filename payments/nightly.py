@@ -22,7 +22,7 @@ from django.db import IntegrityError
 from django.db.models import Max
 from django.db.models.functions import Now
 
-from core import outbox
+from core import audit, outbox
 from core.crashpoints import crashpoint
 from core.errors import DomainError
 from core.transactions import durable
@@ -144,6 +144,12 @@ def _open(*, since: datetime, until: datetime, actor: str, at: datetime, is_held
                 _hold(progress)
             else:
                 outbox.record(topic="reconciliation.requested", run_id=opened.pk)
+            audit.record(
+                verb="reconciliation.start",
+                actor=actor,
+                subject=opened,
+                after={"since": since.isoformat(), "until": until.isoformat()},
+            )
     except IntegrityError as error:
         if "one_run_of_a_kind_at_a_time" not in str(error):
             raise

@@ -11,7 +11,7 @@ import structlog
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from core import outbox
+from core import audit, outbox
 from core.crashpoints import crashpoint
 from core.models import Event
 from core.transactions import durable
@@ -49,16 +49,22 @@ def sweep(*, gateway: PaymentGateway, clock: Callable[[], datetime], budget_seco
     return looked_at
 
 
-def ask_now(*, payments: QuerySet[Payment]) -> int:
+def ask_now(*, payments: QuerySet[Payment], actor: str) -> int:
     """Have the worker ask Chapa about these at once, because somebody wants to know; returns about how many.
 
     What is settled is left out: nothing that Chapa says moves it any more.
     """
     with durable("admin.ask_chapa"):
-        asked = [
+        asked = list(payments.exclude(status__in=SETTLED).filter(decided_by="").select_related("order"))
+        for payment in asked:
             outbox.record(topic="payment.hinted", tx_ref=payment.tx_ref)
-            for payment in payments.exclude(status__in=SETTLED).filter(decided_by="")
-        ]
+            audit.record(
+                verb="payment.ask",
+                actor=actor,
+                subject=payment,
+                label=payment.tx_ref,
+                order=payment.order.number,
+            )
     return len(asked)
 
 

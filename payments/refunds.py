@@ -95,6 +95,7 @@ def request(
         refund = _open(
             payment=payment, order=order, amount=wanted, cause=RefundCause.ASKED, reason=reason, actor=actor, at=at
         )
+        repayments.note("refund.request", refund, order=order, actor=actor, reason=reason)
         if once:
             once.finish(refund)
     return refund
@@ -108,8 +109,10 @@ def approve(*, refund_id: UUID, actor: str, at: datetime) -> Refund:
     with durable("refund.approve"):
         refund, order = _locked(refund_id)
         _check_decision(refund, actor)
+        before = repayments.state_of(refund)
         refund.decided_by = actor
         repayments.decide(refund=refund, order=order, actor=actor, at=at)
+        repayments.note("refund.approve", refund, order=order, actor=actor, before=before)
     log.info("refund.approved", refund=refund.reference, actor=actor)
     return refund
 
@@ -122,11 +125,13 @@ def reject(*, refund_id: UUID, actor: str, reason: str, at: datetime) -> Refund:
     with durable("refund.reject"):
         refund, order = _locked(refund_id)
         _check_decision(refund, actor)
+        before = repayments.state_of(refund)
         refund.decided_by = actor
         refund.move_to(RefundStatus.REJECTED, at=at, actor=actor, reason=reason)
         repayments.note_on_order(refund=refund, order=order)
         if refund.cause == RefundCause.SURPLUS:
             repayments.for_a_person(refund, why=f"rejected: {reason}", at=at)
+        repayments.note("refund.reject", refund, order=order, actor=actor, reason=reason, before=before)
     log.info("refund.rejected", refund=refund.reference, actor=actor)
     return refund
 

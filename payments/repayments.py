@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -12,6 +13,7 @@ import structlog
 from django.conf import settings
 from django.db.models import F, Sum
 
+from core import audit
 from core.money import Currency, Money
 from orders import lifecycle
 from orders.models import Order
@@ -56,6 +58,27 @@ def write(
     refund.note_move(source="", at=at, actor=actor, reason=reason)
     log.info("refund.opened", refund=refund.reference, tx_ref=payment.tx_ref, amount=str(amount), actor=actor)
     return refund
+
+
+def state_of(refund: Refund) -> dict[str, str]:
+    """What the audit log says of it."""
+    return {"status": refund.status, "amount": str(refund.total)}
+
+
+def note(
+    verb: str, refund: Refund, *, order: Order, actor: str, reason: str = "", before: Mapping[str, str] | None = None
+) -> None:
+    """A person asked for it or decided about it: write that down."""
+    audit.record(
+        verb=verb,
+        actor=actor,
+        subject=refund,
+        label=refund.reference,
+        order=order.number,
+        reason=reason,
+        before=before,
+        after=state_of(refund),
+    )
 
 
 def decide(*, refund: Refund, order: Order, actor: str, at: datetime) -> None:

@@ -7,7 +7,7 @@ everything twice changes nothing that the first time did not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 from django.db.models import QuerySet
 
-from core import outbox
+from core import audit, outbox
 from core.transactions import durable
 from payments import providers, webhooks
 from payments.gateway import PaymentGateway
@@ -61,11 +61,19 @@ class Replayed:
     said: str = ""
 
 
-def replay(*, wanted: Wanted, gateway: PaymentGateway, clock: Callable[[], datetime]) -> Iterator[Replayed]:
+def replay(*, wanted: Wanted, gateway: PaymentGateway, actor: str, clock: Callable[[], datetime]) -> Iterator[Replayed]:
     """Ask about what each wanted delivery speaks of, oldest first, and write down what came of it.
 
     Nothing happens before the result is iterated over. May be stopped at any point, and begun again.
     """
+    with durable("webhook.replay"):
+        audit.record(
+            verb="webhook.replay",
+            actor=actor,
+            subject=WebhookEvent,
+            label="" if wanted.webhook_id is None else str(wanted.webhook_id),
+            after={name: value for name, value in asdict(wanted).items() if value},
+        )
     for webhook in _stored(wanted):
         was = _as_stored(webhook)
         if _read_again(webhook):
@@ -80,6 +88,7 @@ def want(*, webhook_id: int, actor: str) -> None:
     """Have the worker replay one delivery. Wanting it twice replays it twice, which changes nothing more."""
     with durable("webhook.want_replay"):
         outbox.record(topic="webhook.replay_wanted", webhook_id=webhook_id)
+        audit.record(verb="webhook.replay", actor=actor, subject=WebhookEvent, label=str(webhook_id))
     log.info("webhook.replay_wanted", webhook=webhook_id, actor=actor)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from core import outbox
+from core import audit, outbox
 from core.errors import DomainError
 from core.money import Money
 from core.transactions import durable
@@ -134,6 +134,16 @@ def resolve(
         discrepancy.resolved_at = at
         discrepancy.save()
         outbox.record(topic="discrepancy.resolved", discrepancy_id=discrepancy.pk)
+        audit.record(
+            verb="discrepancy.resolve",
+            actor=actor,
+            subject=discrepancy,
+            label=discrepancy.subject,
+            order=seen.order.number if seen.order is not None else "",
+            reason=reason,
+            before={"status": DiscrepancyStatus.OPEN.value},
+            after={"status": DiscrepancyStatus.RESOLVED.value, "resolution": resolution.value},
+        )
     log.info("discrepancy.resolved", subject=discrepancy.subject, resolution=resolution.value, actor=actor)
     return discrepancy
 
@@ -156,6 +166,13 @@ def snooze(*, discrepancy_id: int, until: datetime, actor: str, at: datetime) ->
             raise DiscrepancyResolved(f"It was resolved by {discrepancy.resolved_by}: {discrepancy.reason}")
         discrepancy.snoozed_until = until
         discrepancy.save(update_fields=["snoozed_until"])
+        audit.record(
+            verb="discrepancy.snooze",
+            actor=actor,
+            subject=discrepancy,
+            label=discrepancy.subject,
+            after={"until": until.isoformat(timespec="minutes")},
+        )
     log.info("discrepancy.snoozed", subject=discrepancy.subject, until=until.isoformat(), actor=actor)
     return discrepancy
 

@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 import structlog
 from django.db import connection, transaction
 
-from core import outbox
+from core import audit, outbox
 from core.errors import DomainError
 from core.transactions import durable
 from payments import statement_rows
@@ -95,6 +95,13 @@ def import_file(
         if rehearse:
             transaction.set_rollback(True)
             return replace(imported, statement=None)
+        audit.record(
+            verb="statement.import",
+            actor=actor,
+            subject=imported.statement or Statement,
+            label=chosen.name,
+            after=imported.statement.counts if imported.statement is not None else {},
+        )
     log.info(
         "statement.imported",
         file_format=chosen.name,

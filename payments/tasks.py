@@ -32,7 +32,8 @@ def process_webhook(*, webhook_id: int, **_: Any) -> None:
 
 @shared_task(name="payments.replay_webhook")
 def replay_webhook(*, webhook_id: int, **_: Any) -> None:
-    for _done in replay.replay(wanted=replay.Wanted(webhook_id=webhook_id), gateway=providers.chapa(), clock=now):
+    wanted = replay.Wanted(webhook_id=webhook_id)
+    for _done in replay.replay(wanted=wanted, gateway=providers.chapa(), actor="system", clock=now):
         pass
 
 

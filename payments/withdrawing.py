@@ -7,7 +7,9 @@ from uuid import UUID
 
 import structlog
 
+from core import audit
 from core.errors import DomainError
+from core.transactions import durable
 from payments import inquiry, settlement
 from payments.checkout import GatewayUnavailable
 from payments.flow import OPEN
@@ -28,7 +30,7 @@ def withdraw(
     *,
     payment_id: UUID,
     actor: str,
-    reason: str,  # noqa: ARG001 - AUDIT
+    reason: str,
     gateway: PaymentGateway,
     at: datetime,
 ) -> Payment:
@@ -42,6 +44,16 @@ def withdraw(
     if payment is None or payment.state not in OPEN:
         status = payment.status if payment is not None else "unknown"
         raise AttemptNotOpen(f"The attempt is {status}.", payment_status=status)
+    with durable("payment.withdraw"):  # that it was wanted is true whatever Chapa answers
+        audit.record(
+            verb="payment.withdraw",
+            actor=actor,
+            subject=payment,
+            label=payment.tx_ref,
+            order=payment.order.number,
+            reason=reason,
+            before={"status": payment.status},
+        )
     finding = inquiry.close(payment=payment, gateway=gateway)
     if finding.unavailable:
         raise GatewayUnavailable(f"Chapa did not answer ({finding.unavailable}); ask again in a moment.")

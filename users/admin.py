@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.http import HttpRequest
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from core import outbox
 from core.admin import ModelAdmin, ReadOnlyAdmin, ReadOnlyInline
+from core.audited_forms import HIDDEN
 from users.models import Identity, User
 
 
@@ -34,6 +38,8 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("is_staff", "is_superuser", "is_active")
     search_fields = ("email", "first_name", "last_name", "phone_number")
     ordering = ("email",)
+    audit_hidden = ("email", "first_name", "last_name", "phone_number")
+    audit_names_it = False
     inlines = (IdentityInline,)
     readonly_fields = ("created_at", "last_login")
     fieldsets = (
@@ -43,6 +49,16 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
         ("Times", {"fields": ("last_login", "created_at")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        """Django's page; what it writes, the entry about it and the letter to the account's owner are one."""
+        with transaction.atomic():
+            user = self.get_object(request, unquote(id))
+            answer = super().user_change_password(request, id, form_url)
+            if user is not None and not User.objects.filter(pk=user.pk, password=user.password).exists():
+                self.note(request, user, "set_password", after={"password": HIDDEN})
+                outbox.record(topic="user.password_changed", user_id=user.pk)
+        return answer
 
 
 admin.site.unregister([Group, OutstandingToken, BlacklistedToken])

@@ -9,6 +9,8 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
+from core import personal
+from core.models import AuditEntry
 from core.personal import Counts, Fate, Mentions, Table
 from users.models import Address, Identity, User
 
@@ -33,6 +35,11 @@ def close(*, user: User) -> None:
 
 def erase_account(*, user: User, pseudonym: str) -> Counts:
     """The account stays, for its orders are the books', and names nobody. Call it under its lock."""
+    audited = personal.blacken(
+        rows=AuditEntry.objects.filter(subject_kind="users.User", subject_id=str(user.pk)),
+        columns=["reason"],
+        mentions=mentions_of(user),
+    )
     addresses, _ = Address.objects.filter(user=user).delete()
     identities, _ = Identity.objects.filter(user=user).delete()
     tokens = OutstandingToken.objects.filter(user=user).delete()[1].get("token_blacklist.OutstandingToken", 0)
@@ -49,6 +56,7 @@ def erase_account(*, user: User, pseudonym: str) -> Counts:
         "users.Identity": identities,
         "token_blacklist.OutstandingToken": tokens,
         "admin.LogEntry": noted,
+        "core.AuditEntry": audited,
     }
 
 

@@ -49,7 +49,8 @@ _FINANCE: Final = (
     *_SEES_MONEY, "payments.request_refund", "payments.reconcile", "payments.replay_webhook",
     "payments.add_statementformat", "payments.change_statementformat",
 )  # fmt: skip
-_APPROVER: Final = (*_SEES_MONEY, "payments.approve_refund")
+_AUDITS: Final = ("core.view_auditentry",)
+_APPROVER: Final = (*_SEES_MONEY, "payments.approve_refund", *_AUDITS)
 _CATALOGUE: Final = (
     "products.view_category", "products.add_category", "products.change_category", "products.delete_category",
     "products.view_product", "products.add_product", "products.change_product", "orders.view_deliveryoption",

@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from core import audit
 from core.errors import DomainError
 from core.transactions import durable
 from notifications.webhooks import addresses, signature
@@ -69,6 +70,7 @@ def register(*, url: str, topics: Collection[str], description: str = "", actor:
             raise TooManyEndpoints(f"There may be {MOST} endpoints.")
         endpoint = WebhookEndpoint.objects.create(url=url, description=description, created_by=actor)
         _subscribe(endpoint, topics)
+        _note("endpoint.register", endpoint, actor=actor, before={}, after=_said(endpoint))
     log.info("endpoint.registered", endpoint=str(endpoint.pk), host=endpoint.host, actor=actor)
     return find(endpoint_id=endpoint.pk)
 
@@ -91,6 +93,7 @@ def change(
         addresses.check(url=url)
     with durable("endpoint.change"):
         endpoint = _lock(endpoint_id)
+        before = _said(endpoint)
         fields: dict[str, Any] = {}
         if description is not None:
             fields["description"] = description
@@ -106,6 +109,7 @@ def change(
             endpoint.subscriptions.exclude(topic__in=topics).delete()
             _subscribe(endpoint, set(topics) - set(endpoint.subscriptions.values_list("topic", flat=True)))
         _save(endpoint, fields)
+        _note("endpoint.change", endpoint, actor=actor, before=before, after=_said(endpoint))
     log.info("endpoint.changed", endpoint=str(endpoint.pk), changed=sorted(fields), actor=actor)
     return find(endpoint_id=endpoint_id)
 
@@ -121,7 +125,15 @@ def rotate(*, endpoint_id: UUID, overlap: timedelta | None = None, actor: str, a
     with durable("endpoint.rotate"):
         endpoint = _lock(endpoint_id)
         until = at + overlap if overlap else None
-        _save(endpoint, {"secret_version": endpoint.secret_version + 1, "previous_secret_until": until})
+        version = endpoint.secret_version
+        _save(endpoint, {"secret_version": version + 1, "previous_secret_until": until})
+        _note(
+            "endpoint.rotate",
+            endpoint,
+            actor=actor,
+            before={"secret_version": version},
+            after={"secret_version": version + 1, "previous_secret_until": until},
+        )
     log.info("endpoint.secret_rotated", endpoint=str(endpoint.pk), actor=actor)
     return find(endpoint_id=endpoint_id)
 
@@ -136,13 +148,25 @@ def remove(*, endpoint_id: UUID, actor: str, at: datetime) -> None:
         fields: dict[str, Any] = {"removed_at": at}
         if endpoint.is_enabled:
             fields |= {"is_enabled": False, "disabled_at": at, "disabled_because": DisabledBecause.PERSON}
+        before = {"is_enabled": endpoint.is_enabled}
         _save(endpoint, fields)
+        _note("endpoint.remove", endpoint, actor=actor, before=before, after={"is_enabled": False, "removed": True})
     log.info("endpoint.removed", endpoint=str(endpoint.pk), actor=actor)
 
 
 def secret_of(endpoint: WebhookEndpoint) -> str:
     """The current secret. It is shown when it is new, and never again."""
     return signature.secret_of(endpoint_id=endpoint.pk, version=endpoint.secret_version)
+
+
+def _said(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    """Not the path of its address: some put a secret there."""
+    topics = sorted(endpoint.subscriptions.values_list("topic", flat=True))
+    return {"host": endpoint.host, "is_enabled": endpoint.is_enabled, "topics": topics}
+
+
+def _note(verb: str, endpoint: WebhookEndpoint, *, actor: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+    audit.record(verb=verb, actor=actor, subject=endpoint, label=endpoint.host, before=before, after=after)
 
 
 def _subscribe(endpoint: WebhookEndpoint, topics: Collection[str]) -> None:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
-from core import edge, outbox, pruning
+from core import audit, edge, outbox, pruning
 from core.errors import DomainError
 from core.fields import timestamp
 from core.models import Event
@@ -106,6 +106,7 @@ def send_test(*, endpoint_id: UUID, actor: str, at: datetime) -> WebhookMessage:
             request_id=outbox.current_request_id(),
         )
         outbox.record(topic="outbound.queued", message_id=str(message.pk))
+        audit.record(verb="endpoint.test", actor=actor, subject=endpoint, label=endpoint.host)
     _say_queued(message)
     return find(message_id=message.pk)
 
@@ -122,6 +123,7 @@ def resend(*, message_id: UUID, actor: str) -> WebhookMessage:
             raise MessageNotFound
         if message.state not in _FINISHED:
             raise MessageWaits
+        before = message.status
         message.move_to(
             OutboundStatus.QUEUED,
             attempts_before=message.attempts,
@@ -131,6 +133,15 @@ def resend(*, message_id: UUID, actor: str) -> WebhookMessage:
             last_error="",
         )
         outbox.record(topic="outbound.queued", message_id=str(message.pk))
+        audit.record(
+            verb="outbound.resend",
+            actor=actor,
+            subject=message,
+            label=message.topic,
+            order=message.order.number if message.order is not None else "",
+            before={"status": before},
+            after={"status": message.status},
+        )
     log.info("outbound.resent", message=str(message_id), actor=actor)
     return find(message_id=message_id)
 

@@ -121,7 +121,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     @admin.action(description="Ask Chapa now what became of the chosen payments", permissions=["view"])
     @at_once(label="Ask Chapa now", done="Chapa is being asked; reload in a moment")
     def ask_chapa_now(self, request: HttpRequest, payment: Payment, given: dict[str, Any]) -> str | None:  # noqa: ARG002
-        asked = reconciliation.ask_now(payments=Payment.objects.filter(pk=payment.pk))
+        asked = reconciliation.ask_now(payments=Payment.objects.filter(pk=payment.pk), actor=actor(request))
         return None if asked else "left alone: nothing that Chapa says moves it any more"
 
     @admin.action(description="Refund the chosen payments", permissions=["refund"])

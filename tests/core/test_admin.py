@@ -131,7 +131,7 @@ def test_what_moves_by_use_cases_is_only_for_looking():
     labels = {model._meta.label for model in READ_ONLY} | BY_FORMS_OF_ITS_OWN
 
     assert {
-        "core.Event", "core.IdempotencyKey", "core.Heartbeat", "orders.Order", "payments.Payment",
+        "core.AuditEntry", "core.Event", "core.IdempotencyKey", "core.Heartbeat", "orders.Order", "payments.Payment",
         "payments.WebhookEvent", "payments.Refund", "payments.JournalEntry", "payments.DayClose",
         "payments.Discrepancy", "payments.ReconciliationRun", "payments.Statement", "payments.StatementLine",
         "payments.StatementRowError", "payments.Payout",

@@ -14,7 +14,8 @@ from django.utils.timezone import now
 
 from desk import wishes
 from notifications.models import Notification, WebhookMessage
-from payments import closing, matching, nightly, providers
+from orders.models import Order
+from payments import closing, matching, nightly, providers, replay
 from payments.models import Payment, StatementLine, WebhookEvent
 from tests.crash.play import LEAD, OPENED, PASSWORD, STAFF, GaveUp, Play, token_of
 from tests.payments import files
@@ -414,10 +415,27 @@ def staff(play: Play) -> None:
     play.works()
     play.sweeps()
     play.post("fulfil", f"/orders/{order['number']}/fulfil/", {}, **play.sign_in(STAFF))
+    placed = Order.objects.get(number=order["number"])
+    play.administer("link", "orders.order", "show_link", placed)
     mail = Notification.objects.filter(order__number=order["number"], status="sent").first()
     if mail is not None:
         play.administer("again", "notifications.notification", "send_again", mail)
     play.works()
+
+
+def withdrawn(play: Play) -> None:
+    """Somebody of the shop has an open attempt closed; the customer pays another one, or nothing."""
+    order = play.order("order")
+    if order is None:
+        return
+    play.start("pay", order)
+    if play.page("page", order) is None:
+        return
+    placed = Order.objects.get(number=order["number"])
+    play.administer("close", "orders.order", "close_attempt", placed, reason="asked by phone")
+    play.works()
+    play.later("an hour", 70)
+    play.sweeps()
 
 
 def refunded(play: Play) -> None:
@@ -567,9 +585,16 @@ def _without_time(run_id: int) -> None:
 
 def closed_day(play: Play) -> None:
     """Yesterday's books are closed by hand, as far as nobody was quicker."""
+    play.desk("replay", _replay)
     play.desk("close", _close_yesterday)
     play.works()
     play.sweeps()
+
+
+def _replay() -> int:
+    """What was heard of an attempt that nobody made: nothing."""
+    wanted = replay.Wanted(tx_ref="nx-nobodys")
+    return len(list(replay.replay(wanted=wanted, gateway=providers.chapa(), actor="staff:1", clock=now)))
 
 
 def _close_yesterday() -> str:
@@ -617,8 +642,8 @@ JOURNEYS: Final[dict[str, Journey]] = {
     journey.__name__: journey
     for journey in (
         account, forgotten, from_elsewhere, told_elsewhere, erased, first_start, refused, orphan, paid, called_back,
-        cancelled, expired, staff, failed, answer_lost, unsteady, lied_to, refunded, asked_about, decided, resolved,
-        taken_back, statements, nights, listed, closed_day,
+        cancelled, expired, staff, withdrawn, failed, answer_lost, unsteady, lied_to, refunded, asked_about, decided,
+        resolved, taken_back, statements, nights, listed, closed_day,
     )
 }  # fmt: skip
 """The shortest first: where a point is passed by several, a quick run takes the first of them."""

@@ -31,7 +31,7 @@ def everything():
     """Every table, but for when we look next."""
     dumped = {}
     with connection.cursor() as cursor:
-        for table in scenes.tables():
+        for table in set(scenes.tables()) - {"core_auditentry"}:  # that somebody replays is written down each time
             left_out = "".join(f" - '{column.strip()}'" for column in CHECKS.get(table, "").split(",") if column)
             cursor.execute(f"SELECT coalesce(jsonb_agg(row ORDER BY row::text), '[]')::text FROM"
                            f" (SELECT to_jsonb(t){left_out} AS row FROM {table} AS t) AS rows")  # fmt: skip
@@ -56,7 +56,8 @@ def deliver(settings):
 
 def run(gateway, **wanted):
     return [
-        (each.webhook_id, each.outcome) for each in replay.replay(wanted=Wanted(**wanted), gateway=gateway, clock=now)
+        (each.webhook_id, each.outcome)
+        for each in replay.replay(wanted=Wanted(**wanted), gateway=gateway, actor="staff:1", clock=now)
     ]
 
 

@@ -43,6 +43,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--all", action="store_true", help="every delivery that is stored; asked for in so many words"
         )
+        parser.add_argument("--by", default="command", help="Who replays, for the record. Default: command.")
         parser.add_argument("--dry-run", action="store_true", help="say what would be asked; change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
@@ -61,7 +62,7 @@ class Command(BaseCommand):
         if options["dry_run"]:
             done = replay.rehearse(wanted=wanted)
         else:
-            done = replay.replay(wanted=wanted, gateway=providers.chapa(), clock=now)
+            done = replay.replay(wanted=wanted, gateway=providers.chapa(), actor=options["by"], clock=now)
         counts: Counter[Outcome] = Counter()
         for each in done:
             counts[each.outcome] += 1
