@@ -55,7 +55,7 @@ def production_problems(settings: Mapping[str, Any]) -> list[str]:
 def _secret_problems(settings: Mapping[str, Any]) -> list[str]:
     ours = {name: str(settings.get(name) or "") for name in SECRETS}
     ours["JWT_SIGNING_KEY"] = str(settings["SIMPLE_JWT"]["SIGNING_KEY"] or "")
-    for name in ("CHAPA_WEBHOOK_SECRET_PREVIOUS", "OUTBOUND_SIGNING_KEY_PREVIOUS"):
+    for name in ("CHAPA_WEBHOOK_SECRET_PREVIOUS", "OUTBOUND_SIGNING_KEY_PREVIOUS", "SECOND_FACTOR_KEY"):
         ours[name] = str(settings[name] or "")
     problems = [f"{name} {weakness}" for name, value in ours.items() if value and (weakness := _weakness(value))]
     every = ours | {"CHAPA_SECRET_KEY": str(settings["CHAPA_SECRET_KEY"] or "")}
@@ -111,6 +111,8 @@ def _mode_problems(settings: Mapping[str, Any]) -> list[str]:
     problems = []
     if settings["CHAPA_SECRET_KEY"] and not settings["CHAPA_SECRET_KEY"].startswith("CHASECK-"):
         problems.append("CHAPA_SECRET_KEY is not a live key (CHASECK-…)")
+    if not settings["STAFF_SECOND_FACTOR"]:
+        problems.append("STAFF_SECOND_FACTOR is off")
     if settings["DEBUG"]:
         problems.append("DEBUG is on")
     if settings["LOG_FORMAT"] != "json":

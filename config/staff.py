@@ -14,6 +14,9 @@ from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessio
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrfViewMiddleware
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.timezone import now
+
+from desk import door
 
 PATH = "/admin/"
 CONTENT_SECURITY_POLICY = (
@@ -58,6 +61,13 @@ class CsrfViewMiddleware(_StaffOnly, DjangoCsrfViewMiddleware):
 
     def process_view(self, request: HttpRequest, *args: Any) -> Any:
         return super().process_view(request, *args) if request.path_info.startswith(PATH) else None
+
+
+class DoorMiddleware(_StaffOnly):
+    """Who is in, and until when, is the desk's to say."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        return door.admit(request, at=now())
 
 
 class PolicyMiddleware(_StaffOnly):

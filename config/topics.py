@@ -9,6 +9,7 @@ TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "catalogue.changed": ("products.forget_shelf",),
     "user.password_changed": ("notifications.dispatch",),
     "identity.linked": ("notifications.dispatch",),
+    "second_factor.reset": ("notifications.dispatch",),
     "user.reset_asked": ("notifications.dispatch",),
     # Written so that an unknown address costs as much as a known one; there is nobody to tell.
     "user.reset_asked_in_vain": (),

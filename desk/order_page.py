@@ -144,7 +144,7 @@ class ExplainedOrderAdmin(OrderAdmin):
         return None if after.status == PaymentStatus.CANCELLED else gettext("it is %s now") % after.status
 
     @admin.action(description=_("Refund the chosen orders"), permissions=["refund"])
-    @decision(RefundForm, title=_("Refund"), done=_("the refund is asked for"), about=_what_can_go_back)
+    @decision(RefundForm, title=_("Refund"), done=_("the refund is asked for"), about=_what_can_go_back, recent=True)
     def give_back(self, request: HttpRequest, order: Order, given: dict[str, Any]) -> str | None:
         found = _to_give_back(order)
         if found is None:

@@ -88,6 +88,9 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
         Rule(template="password_changed", audience=Audience.ACCOUNT, moot=_while_the_account_is_open),
     ),
     "identity.linked": (Rule(template="identity_linked", audience=Audience.ACCOUNT, moot=_while_the_account_is_open),),
+    "second_factor.reset": (
+        Rule(template="second_factor_reset", audience=Audience.ACCOUNT, moot=_while_the_account_is_open),
+    ),
     "user.reset_asked": (Rule(template="password_reset", audience=Audience.ACCOUNT, moot=_while_the_link_works),),
     "erasure.requested": (
         Rule(template="erasure_requested", audience=Audience.ACCOUNT, moot=_while_it_is_to_be_erased),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.test import Client
 from django.utils.timezone import now
 from rest_framework_simplejwt.tokens import AccessToken
 
@@ -18,6 +19,17 @@ def person(*given: roles.Role) -> User:
     user = factories.user(is_staff=True)
     roles.give(user=user, roles=given)
     return user
+
+
+def at_the_desk(user: User, client: Client | None = None) -> Client:
+    """The browser of somebody who has signed in to the staff site just now."""
+    client = client or Client()
+    client.force_login(user)
+    session = client.session
+    for name in ("began", "seen", "password", "code"):
+        session[f"desk_{name}_at"] = now().timestamp()
+    session.save()
+    return client
 
 
 def bearer(user: User, *, signed_in_at: datetime | None = None) -> str:

@@ -11,12 +11,14 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from core import outbox
-from core.admin import ModelAdmin, ReadOnlyAdmin, ReadOnlyInline
+from core.admin import ModelAdmin, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, WithVerbs, actor, decision
 from core.audited_forms import HIDDEN
+from users import second_factor
 from users.models import Identity, User
 
 
@@ -30,7 +32,7 @@ class IdentityInline(ReadOnlyInline):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
+class UserAdmin(DjangoUserAdmin, WithVerbs):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -41,14 +43,31 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     audit_hidden = ("email", "first_name", "last_name", "phone_number")
     audit_names_it = False
     inlines = (IdentityInline,)
-    readonly_fields = ("created_at", "last_login")
+    actions = ("reset_second_factor",)
+    readonly_fields = ("second_factor", "created_at", "last_login")
     fieldsets = (
-        (None, {"fields": ("email", "password")}),
+        (None, {"fields": ("email", "password", "second_factor")}),
         ("Person", {"fields": ("first_name", "last_name", "phone_number", "language")}),
         ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Times", {"fields": ("last_login", "created_at")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),)
+
+    @admin.display(description=_("second factor"))
+    def second_factor(self, user: User) -> str:
+        factor = second_factor.of(user)
+        if factor is None:
+            return _("none")
+        left = second_factor.codes_left(factor=factor)
+        return _("since %(day)s; %(left)d recovery codes left") % {"day": f"{factor.created_at:%Y-%m-%d}", "left": left}
+
+    @admin.action(description=_("Reset the second factor of the chosen accounts"), permissions=["change"])
+    @decision(ReasonForm, title=_("Reset the second factor"), done=_("reset; its owner is written to"))
+    def reset_second_factor(self, request: HttpRequest, user: User, given: dict[str, Any]) -> None:
+        second_factor.reset(user_id=user.pk, reason=given["reason"], actor=actor(request))
+
+    def can_do(self, verb: str, row: User) -> bool:
+        return verb != "reset_second_factor" or second_factor.of(row) is not None
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
         """Django's page; what it writes, the entry about it and the letter to the account's owner are one."""

@@ -18,7 +18,7 @@ from core import client_address
 from core.openapi import refuses
 from core.paging import NewestFirst
 from core.permissions import Anyone
-from users import address_book, passwords, profile, recovery, registration, sessions
+from users import address_book, passwords, profile, recovery, registration, second_factor, sessions
 from users.limits import TriedTooOften
 from users.models import Address, User, normalise_email
 from users.serializers import (
@@ -35,6 +35,12 @@ from users.serializers import (
     RegistrationIn,
     TokensOut,
 )
+
+SECOND_FACTOR = (
+    second_factor.SecondFactorRequired, second_factor.SecondFactorInvalid, second_factor.SecondFactorNotSetUp,
+    TriedTooOften,
+)  # fmt: skip
+"""What staff may be told whose password is right."""
 
 
 def read(serializer: Any) -> dict[str, Any]:
@@ -74,7 +80,7 @@ class Token(Personal):
         return {"email": normalise_email(email)} if isinstance(email, str) else {}
 
     @extend_schema(request=CredentialsIn, responses={200: TokensOut}, summary="Sign in")
-    @refuses(sessions.InvalidCredentials)
+    @refuses(sessions.InvalidCredentials, *SECOND_FACTOR)
     def post(self, request: Request) -> Response:
         return Response(TokensOut(sessions.sign_in(**read(CredentialsIn(data=request.data)), at=now())).data)
 

@@ -21,7 +21,7 @@ from core import outbox
 from core.crashpoints import crashpoint
 from core.errors import DomainError
 from core.transactions import durable
-from users import sessions
+from users import second_factor, sessions
 from users.models import Identity, User
 from users.openid import round_trip
 from users.openid.client import OpenIdProvider, Registration
@@ -128,15 +128,20 @@ def start(*, provider: str, return_url: str, is_fresh: bool, at: datetime) -> De
     return Departure(authorization_url=url, state=trip.state, proof=trip.proof, expires_at=trip.ends_at)
 
 
-def sign_in(*, provider: str, back: Return, at: datetime) -> Tokens:
+def sign_in(*, provider: str, back: Return, otp: str = "", at: datetime) -> Tokens:
     """A pair of tokens for whoever the provider vouches for; for somebody new, an account with them.
 
     :raises InvalidSignInState: · SignInStateExpired: · SignInStateUsed: · UnknownProvider: · SignInDeclined:
     :raises ProviderUnavailable: · ProviderAnswerInvalid: · SignInCodeRefused: the state is used up all the same.
     :raises UnverifiedEmail: · AccountExists: nobody is known by this identity, and no account is made.
     :raises AccountClosed: · StaffSignInRefused:
+    :raises SecondFactorNotSetUp: · SecondFactorRequired: · SecondFactorInvalid: · TriedTooOften: of staff alone.
     """
     person = _who(back=back, provider=provider, at=at)
+    known = Identity.objects.select_related("user").filter(issuer=person.issuer, subject=person.subject).first()
+    if known is not None:
+        _require_open_to_providers(known.user)
+        second_factor.demand(user=known.user, code=otp, at=at)
     try:
         user, tokens = _let_in(person, at=at)
     except (IntegrityError, AccountExists):

@@ -16,9 +16,9 @@ from core.openapi import refuses
 from core.paging import NewestFirst
 from core.permissions import Anyone
 from users import identities, sessions
-from users.api import Personal, read
+from users.api import SECOND_FACTOR, Personal, read
 from users.identities import Return
-from users.identity_serializers import DepartureOut, IdentityOut, ProvidersOut, ReturnIn, StartIn
+from users.identity_serializers import DepartureOut, FinishIn, IdentityOut, ProvidersOut, ReturnIn, StartIn
 from users.models import User
 from users.openid import provider as openid
 from users.openid import round_trip
@@ -68,11 +68,13 @@ class Finish(Personal):
     authentication_classes = []
     permission_classes = [Anyone]
 
-    @extend_schema(request=ReturnIn, responses={200: TokensOut}, summary="Sign in with what the provider sent back")
-    @refuses(*_ON_THE_WAY_BACK, identities.UnverifiedEmail, identities.AccountExists)
+    @extend_schema(request=FinishIn, responses={200: TokensOut}, summary="Sign in with what the provider sent back")
+    @refuses(*_ON_THE_WAY_BACK, identities.UnverifiedEmail, identities.AccountExists, *SECOND_FACTOR)
     def post(self, request: Request, provider: str) -> Response:
-        back = Return(**read(ReturnIn(data=request.data)))
-        return Response(TokensOut(identities.sign_in(provider=provider, back=back, at=now())).data)
+        given = read(FinishIn(data=request.data))
+        otp = given.pop("otp", "")
+        tokens = identities.sign_in(provider=provider, back=Return(**given), otp=otp, at=now())
+        return Response(TokensOut(tokens).data)
 
 
 class Identities(Personal):

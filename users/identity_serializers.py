@@ -71,6 +71,14 @@ class ReturnIn(StrictSerializer):
         return attrs
 
 
+@example("Back again", code="4/0AVMBsJhQy7", state=_STATE, proof=_PROOF)
+class FinishIn(ReturnIn):
+    otp = StrictCharField(
+        max_length=20, required=False, write_only=True,
+        help_text="Of staff alone: the code that their telephone shows, or a recovery code.",
+    )  # fmt: skip
+
+
 @example(
     "Google", id="0c4f8b0a-5a38-4d1e-8f0e-9b8f6f0f7d21", provider="google", label="Google", email="abebech@gmail.com",
     created_at="2026-11-21T07:00:00.000000Z", used_at=None,

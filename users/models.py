@@ -159,3 +159,29 @@ class UsedState(models.Model):
 
     def __str__(self) -> str:
         return str(self.number)
+
+
+class SecondFactor(models.Model):
+    """What an account on the staff signs in with beside its password (users.second_factor).
+
+    `seed` is half of its secret, the other half is the server's. `last_step`: the half minute whose code was used last.
+    """
+
+    user = models.OneToOneField(User, on_delete=models.PROTECT, related_name="+")
+    seed = models.CharField(max_length=64)
+    last_step = models.BigIntegerField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    def __str__(self) -> str:
+        return f"of account {self.user_id}"
+
+
+class RecoveryCode(models.Model):
+    """One of the codes that stand in for a telephone, once each; as a keyed hash."""
+
+    factor = models.ForeignKey(SecondFactor, on_delete=models.PROTECT, related_name="recovery_codes")
+    digest = models.CharField(max_length=64, unique=True)
+    used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.factor_id} {'used' if self.used_at else 'unused'}"

@@ -13,7 +13,8 @@ from django.core.exceptions import ValidationError
 from core import outbox
 from core.errors import DomainError
 from core.transactions import durable
-from users import limits, sessions
+from users import limits, second_factor, sessions
+from users.limits import Limit
 from users.models import User
 from users.sessions import Tokens
 
@@ -45,15 +46,16 @@ def require_strong(*, password: str, user: User, field: str = "password") -> Non
         ) from None
 
 
-def require(*, user: User, password: str) -> None:
-    """See that whoever is signed in knows the account's password too. Each try counts, right or wrong.
+def require(*, user: User, password: str, limit: Limit | None = None) -> None:
+    """See that whoever is signed in knows the account's password too. Each try counts, right or wrong: by `limit`, or
+    by PASSWORD_TRIES_PER_HOUR.
 
     :raises TriedTooOften: a stolen token must not become a way to guess.
     :raises WrongPassword:
     """
-    limit = limits.Limit(name="password", most=settings.PASSWORD_TRIES_PER_HOUR, within=timedelta(hours=1))
+    usual = Limit(name="password", most=settings.PASSWORD_TRIES_PER_HOUR, within=timedelta(hours=1))
     with durable("password.count"):
-        limits.take(limit=limit, who=str(user.pk))
+        limits.take(limit=limit or usual, who=str(user.pk))
     if not user.check_password(password):
         log.info("user.password_refused", user_id=user.pk)
         raise WrongPassword
@@ -73,7 +75,8 @@ def change(*, user: User, current: str, new: str, at: datetime) -> Tokens:
         if locked.password != user.password:  # somebody else was quicker, and `current` is no longer it
             raise WrongPassword
         replace(user=locked, hashed=hashed)
-        tokens = sessions.start(user=locked, at=at)
+        # Who needs a code as well has not given it here: what moves money wants a sign-in with both.
+        tokens = sessions.start(user=locked, at=None if second_factor.is_wanted(user=locked) else at)
     log.info("user.password_changed", user_id=user.pk, how="signed in")
     return tokens
 

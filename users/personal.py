@@ -12,7 +12,7 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from core import personal
 from core.models import AuditEntry
 from core.personal import Counts, Fate, Mentions, Table
-from users.models import Address, Identity, User
+from users.models import Address, Identity, RecoveryCode, SecondFactor, User
 
 
 def mentions_of(user: User) -> Mentions:
@@ -40,6 +40,8 @@ def erase_account(*, user: User, pseudonym: str) -> Counts:
         columns=["reason"],
         mentions=mentions_of(user),
     )
+    RecoveryCode.objects.filter(factor__user=user).delete()  # of somebody who was on the staff once
+    SecondFactor.objects.filter(user=user).delete()
     addresses, _ = Address.objects.filter(user=user).delete()
     identities, _ = Identity.objects.filter(user=user).delete()
     tokens = OutstandingToken.objects.filter(user=user).delete()[1].get("token_blacklist.OutstandingToken", 0)
@@ -85,6 +87,10 @@ HOLDS: Final[Mapping[str, Table]] = {
         plain=("issuer",),
     ),
     "users.UsedState": Table(kept="24 hours"),
+    "users.SecondFactor": Table(
+        kept="until it is reset; half of a secret, of staff alone", personal={"seed": Fate.DELETED}
+    ),
+    "users.RecoveryCode": Table(kept="as its second factor; a keyed hash", personal={"digest": Fate.DELETED}),
     "users.Attempt": Table(kept="24 hours; a keyed hash", personal={"digest": Fate.EXPIRES}),
     "token_blacklist.OutstandingToken": Table(
         kept="until it is erased; says which account, not whose", personal={"token": Fate.DELETED}, plain=("jti",)

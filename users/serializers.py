@@ -36,6 +36,10 @@ class RegistrationIn(StrictSerializer):
 class CredentialsIn(StrictSerializer):
     email = EmailAddressField()
     password = StrictCharField(max_length=128, trim_whitespace=False, write_only=True)
+    otp = StrictCharField(
+        max_length=20, required=False, write_only=True,
+        help_text="Of staff alone: the code that their telephone shows, or a recovery code.",
+    )  # fmt: skip
 
 
 @example("A refresh token", refresh=_REFRESH)

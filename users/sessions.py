@@ -18,6 +18,7 @@ from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from core.errors import DomainError
 from core.transactions import durable
+from users import second_factor
 from users.models import User
 
 log = structlog.get_logger(__name__)
@@ -49,15 +50,18 @@ class Tokens:
     refresh: str
 
 
-def sign_in(*, email: str, password: str, at: datetime) -> Tokens:
-    """A pair of tokens for an account. The answer is the same for an unknown address and for a wrong password.
+def sign_in(*, email: str, password: str, otp: str = "", at: datetime) -> Tokens:
+    """A pair of tokens for an account. The answer is the same for an unknown address and for a wrong password; that
+    staff need a code too is said to whoever knows the password.
 
     :raises InvalidCredentials:
+    :raises SecondFactorNotSetUp: · SecondFactorRequired: · SecondFactorInvalid: · TriedTooOften: of staff alone.
     """
     user = authenticate(email=email, password=password)
     if not isinstance(user, User):
         log.info("user.sign_in_refused")
         raise InvalidCredentials
+    second_factor.demand(user=user, code=otp, at=at)
     tokens = start(user=user, at=at)
     log.info("user.signed_in", user_id=user.pk)
     return tokens

@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "config.staff.CsrfViewMiddleware",
     "config.staff.AuthenticationMiddleware",
     "config.staff.MessageMiddleware",
+    "config.staff.DoorMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -91,7 +92,7 @@ TEMPLATES = [
     },
 ]
 
-UNFOLD = desk.UNFOLD
+globals().update(desk.read(env))
 STATIC_URL = "/static/"
 STATIC_ROOT: Path | None = BASE_DIR / "var" / "static"
 STORAGES = {

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.conf.locale import LANG_INFO
 from django.templatetags.static import static
 
 LANG_INFO.setdefault("am", {"bidi": False, "code": "am", "name": "Amharic", "name_local": "አማርኛ"})
 """Django speaks no Amharic and would not even name it; what the desk says in it is in `desk/locale`."""
+
+if TYPE_CHECKING:
+    from config.settings.environment import Environment
+
+
+def read(env: Environment) -> dict[str, Any]:
+    """The desk's settings."""
+    return {
+        "UNFOLD": UNFOLD,
+        "STAFF_SECOND_FACTOR": env.choice("STAFF_SECOND_FACTOR", "true", among=("true", "false")) == "true",
+        "SECOND_FACTOR_KEY": env.text("SECOND_FACTOR_KEY", ""),
+        "STAFF_IDLE": env.minutes("STAFF_IDLE_MINUTES", "30"),
+        "SESSION_COOKIE_AGE": 12 * 60 * 60,  # of staff alone: nobody else has a session
+    }
+
 
 UNFOLD: Final[dict[str, Any]] = {
     "SITE_TITLE": "Nexus",
@@ -44,6 +59,7 @@ UNFOLD: Final[dict[str, Any]] = {
             "950": "#042117",
         },
     },
+    "LOGIN": {"form": "desk.sign_in.SignInForm"},
     "SIDEBAR": {"show_search": False, "command_search": False, "navigation": "desk.navigation.sidebar"},
     "COMMAND": {"search_models": False},
 }

@@ -27,6 +27,7 @@ _FALLBACKS = {
     "OUTBOUND_PRIVATE_NETWORKS": "127.0.0.0/8,::1/128",
     "OUTBOUND_ALLOW_HTTP": "true",
     "LOG_FORMAT": "console",
+    "STAFF_SECOND_FACTOR": "false",
 }
 for _name, _value in _FALLBACKS.items():
     os.environ.setdefault(_name, _value)

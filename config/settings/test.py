@@ -16,6 +16,7 @@ os.environ.update(
         "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
         "PUBLIC_BASE_URL": "http://testserver",
         "LOG_FORMAT": "json",
+        "STAFF_SECOND_FACTOR": "false",
     }
 )
 os.environ.setdefault("CHAPA_BASE_URL", "http://127.0.0.1:9/v1")

@@ -125,7 +125,7 @@ class PaymentAdmin(ReadOnlyAdmin):
         return None if asked else "left alone: nothing that Chapa says moves it any more"
 
     @admin.action(description="Refund the chosen payments", permissions=["refund"])
-    @decision(RefundForm, title="Refund", done="the refund is asked for", about=_what_is_left)
+    @decision(RefundForm, title="Refund", done="the refund is asked for", about=_what_is_left, recent=True)
     def give_back(self, request: HttpRequest, payment: Payment, given: dict[str, Any]) -> None:
         amount = given["amount"]
         refunds.request(

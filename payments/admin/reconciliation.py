@@ -138,7 +138,7 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
         return listing.moment(discrepancy.opened_at)
 
     @admin.action(description=_("Resolve the chosen discrepancies"), permissions=["resolve"])
-    @decision(ResolutionForm, title=_("Resolve"), done=_("resolved"), about=_both_values)
+    @decision(ResolutionForm, title=_("Resolve"), done=_("resolved"), about=_both_values, recent=True)
     def resolve(self, request: HttpRequest, discrepancy: Discrepancy, given: dict[str, Any]) -> None:
         resolutions.resolve(
             discrepancy_id=discrepancy.pk,

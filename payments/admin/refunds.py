@@ -78,12 +78,12 @@ class RefundAdmin(ReadOnlyAdmin):
         return listing.moment(refund.created_at)
 
     @admin.action(description="Approve the chosen refunds", permissions=["approve"])
-    @decision(DeskForm, title="Approve", done="approved")
+    @decision(DeskForm, title="Approve", done="approved", recent=True)
     def approve(self, request: HttpRequest, refund: Refund, given: dict[str, Any]) -> None:  # noqa: ARG002
         refunds.approve(refund_id=refund.pk, actor=actor(request), at=now())
 
     @admin.action(description="Reject the chosen refunds", permissions=["approve"])
-    @decision(ReasonForm, title="Reject", done="rejected")
+    @decision(ReasonForm, title="Reject", done="rejected", recent=True)
     def reject(self, request: HttpRequest, refund: Refund, given: dict[str, Any]) -> None:
         refunds.reject(refund_id=refund.pk, actor=actor(request), reason=given["reason"], at=now())
 

@@ -18,6 +18,7 @@ USE_CASES = {
     "core": {"outbox", "idempotency", "pruning"},
     "users": {
         "registration", "sessions", "profile", "passwords", "recovery", "limits", "address_book", "identities", "abuse",
+        "second_factor",
     },
     "products": {"stock"},
     "orders": {"placement", "delivery", "lifecycle", "access", "tickets"},
@@ -28,7 +29,7 @@ USE_CASES = {
         "webhooks", "withdrawing",
     },
     "notifications": {"dispatch", "delivery"},
-    "desk": {"attention", "books", "charts", "erasure", "figures", "wishes"},
+    "desk": {"attention", "books", "charts", "door", "erasure", "figures", "month", "showing", "story", "wishes"},
 }  # fmt: skip
 OUTSIDE = ("requests", "urllib.request", "urllib3", "http.client", "httpx", "aiohttp", "pycurl", "ftplib")
 SIGNALS = ("django.dispatch", "django.db.models.signals", "django.core.signals", "django.contrib.auth.signals")

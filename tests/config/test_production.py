@@ -133,6 +133,8 @@ def test_each_variable_is_missed_by_itself(start, name):
         ({"CHAPA_CHECKOUT_HOSTS": "localhost"}, "CHAPA_CHECKOUT_HOSTS allows localhost"),
         ({"PUBLIC_BASE_URL": "http://shop.merchant.et"}, "PUBLIC_BASE_URL is not a public https address"),
         ({"PUBLIC_BASE_URL": "https://localhost:8000"}, "PUBLIC_BASE_URL is not a public https address"),
+        ({"STAFF_SECOND_FACTOR": "false"}, "STAFF_SECOND_FACTOR is off"),
+        ({"SECOND_FACTOR_KEY": "short"}, "SECOND_FACTOR_KEY is shorter than 32 characters"),
         ({"OUTBOUND_SIGNING_KEY": "short"}, "OUTBOUND_SIGNING_KEY is shorter than 32 characters"),
         ({"OUTBOUND_ALLOW_HTTP": "true"}, "OUTBOUND_ALLOW_HTTP lets customers' data travel in the clear"),
         *(

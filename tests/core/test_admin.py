@@ -28,6 +28,7 @@ from payments.models import DiscrepancyKind, ReconciliationRun, WebhookEvent
 from tests import factories
 from tests.notifications import stories
 from tests.payments import files
+from tests.staff import at_the_desk
 
 pytestmark = pytest.mark.django_db
 
@@ -48,8 +49,7 @@ READ_ONLY = [
 @pytest.fixture
 def staff(payment) -> Client:
     """A superuser's browser, and at least one row of everything."""
-    client = Client()
-    client.force_login(factories.user(is_staff=True, is_superuser=True))
+    client = at_the_desk(factories.user(is_staff=True, is_superuser=True))
     IdempotencyKey.objects.get_or_create(
         owner="o", key="k", defaults={"fingerprint": "f", "status": 201, "body": b"secret-body"}
     )

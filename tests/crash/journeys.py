@@ -9,17 +9,19 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from random import Random
 from typing import Any, Final
+from uuid import uuid4
 
 from django.utils.timezone import now
 
-from desk import wishes
+from desk import door, wishes
 from notifications.models import Notification, WebhookMessage
 from orders.models import Order
 from payments import closing, matching, nightly, providers, replay
 from payments.models import Payment, StatementLine, WebhookEvent
+from tests import second_factors
 from tests.crash.play import LEAD, OPENED, PASSWORD, STAFF, GaveUp, Play, token_of
 from tests.payments import files
-from users import recovery
+from users import recovery, second_factor
 from users.models import User
 
 Journey = Callable[[Play], None]
@@ -586,9 +588,20 @@ def _without_time(run_id: int) -> None:
 def closed_day(play: Play) -> None:
     """Yesterday's books are closed by hand, as far as nobody was quicker."""
     play.desk("replay", _replay)
+    play.desk("second factor", _second_factor)
     play.desk("close", _close_yesterday)
     play.works()
     play.sweeps()
+
+
+def _second_factor() -> str:
+    """Somebody new on the staff sets one up, shows a code, and it is reset. Whoever dies in between begins again."""
+    user, at = User.objects.create_user(f"{uuid4().hex}@nexus.example", is_staff=True), now()
+    second_factors.given(user)
+    door.count_try(email=user.email, address=uuid4().hex, at=at)
+    second_factor.verify(user=user, code=second_factors.code(user, at=at), at=at)
+    second_factor.reset(user_id=user.pk, reason="the telephone is lost", actor="staff:0")
+    return "reset"
 
 
 def _replay() -> int:

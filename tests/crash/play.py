@@ -22,6 +22,7 @@ from core.crashpoints import CrashPointReached
 from core.errors import DomainError
 from payments.models import Discrepancy, Payment, Refund
 from sandbox.remote import Control, Refused
+from tests import staff
 from tests.crash.place import Life, Role
 from tests.crash.system import System, let_pass
 from users.models import User
@@ -259,8 +260,7 @@ class Play:
         self.once(step, act)
 
     def _administer(self, model: str, action: str, row: Any, *, by: str, **given: str) -> int:
-        client = Client(raise_request_exception=False)
-        client.force_login(User.objects.get(email=by))
+        client = staff.at_the_desk(User.objects.get(email=by), Client(raise_request_exception=False))
         answer = client.post(
             f"/admin/{model.replace('.', '/')}/",
             {"action": action, "_selected_action": str(row.pk), "confirmed": "yes", **given},

@@ -19,9 +19,9 @@ from orders import lifecycle
 from orders.models import Order
 from payments import attempts, refunds, repayments, settlement
 from payments.models import Payment, Refund
-from tests import factories, openid_provider
+from tests import factories, openid_provider, second_factors
 from tests.gateways import FakeGateway
-from users import identities, passwords, recovery, registration
+from users import identities, passwords, recovery, registration, second_factor
 from users.models import User
 from users.openid import metadata
 
@@ -103,6 +103,14 @@ def identity_linked(**fields: Any) -> User:
         departure = identities.start(provider="local", return_url="", is_fresh=False, at=now())
         arrived = provider.arrives(departure.authorization_url)
         identities.link(user=user, back=identities.Return(proof=departure.proof, **arrived), at=now())
+    return user
+
+
+def second_factor_reset(**fields: Any) -> User:
+    """Somebody on the staff has lost the telephone, and an admin takes its codes away."""
+    user = registered(**fields)
+    second_factors.given(user)
+    second_factor.reset(user_id=user.pk, reason="lost telephone", actor="staff:1")
     return user
 
 

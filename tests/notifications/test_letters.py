@@ -29,6 +29,7 @@ OF_ACCOUNTS = {
     "welcome": (stories.registered, "user.registered"),
     "password_reset": (stories.reset_asked, "user.reset_asked"),
     "password_changed": (stories.password_changed, "user.password_changed"),
+    "second_factor_reset": (stories.second_factor_reset, "second_factor.reset"),
     "identity_linked": (stories.identity_linked, "identity.linked"),
     "erasure_requested": (stories.erasure_requested, "erasure.requested"),
     "erasure_withdrawn": (stories.erasure_withdrawn, "erasure.withdrawn"),

@@ -13,7 +13,7 @@ from django.utils.timezone import now
 from core.models import Event
 from payments import closing, settlement
 from payments.models import Discrepancy, DiscrepancyKind, Refund, StatementFormat, StatementLine
-from tests import factories
+from tests import factories, staff
 from tests.payments import files
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,9 +41,7 @@ def test_staff_have_chapa_asked_about_what_is_not_settled(payment, gateway):
 def staff_with(*permissions: str) -> Client:
     user = factories.user(is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
+    return staff.at_the_desk(user)
 
 
 def choose(client, model, action, row, **given):

@@ -15,22 +15,18 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.functional import Promise
-from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold import widgets
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
 from unfold.admin import TabularInline as UnfoldTabularInline
-from unfold.contrib.filters.admin import FieldTextFilter, RangeDateFilter
 
 from core import listing
 from core.audited_forms import AuditedForms
 from core.errors import DomainError
-from core.models import AuditEntry, Event, Heartbeat, IdempotencyKey, InvariantCheck, Redelivery
 
 if TYPE_CHECKING:
     _Base = admin.ModelAdmin[Any]
@@ -64,49 +60,11 @@ class Verb:
     at_once: bool
 
 
-class ReadOnlyAdmin(ModelAdmin):
-    """Search, filter, look; no adding, changing or deleting. What may be done stands in `actions`.
+class WithVerbs(ModelAdmin):
+    """Each of `actions` is offered for the chosen rows of the list, and as a button on the page of one row."""
 
-    Each action is offered for the chosen rows of the list, and as a button on the page of one row. Nobody counts the
-    rows of a list: among a million it would take longer than to show fifty of them. For the same reason a list is
-    sorted by what has an index alone, and `search_fields` are looked up exactly (`=`) or by their beginning (`^`);
-    `search_texts` are expressions with a trigram index, in which words are found wherever they stand.
-    """
-
-    paginator = listing.InfinitePaginator
-    sortable_by = ()
-    search_texts: tuple[Any, ...] = ()
     change_form_outer_before_template = "core/verbs.html"
     list_before_template = "core/list_verbs.html"
-    warn_unsaved_form = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def spellings(self, term: str) -> list[str]:
-        """How what somebody looks for may be written in a column."""
-        return listing.spellings(term)
-
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """What was looked for, each field by its own index."""
-        term = search_term.strip()[: listing.LONGEST_TERM]
-        if not term:
-            return queryset, False
-        found = listing.find(
-            queryset,
-            fields=self.get_search_fields(request),
-            texts=self.search_texts,
-            term=term,
-            spellings=self.spellings(term),
-            ordering=self.get_ordering(request) or ("-pk",),
-        )
-        return found, False
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.do_view)
@@ -163,6 +121,48 @@ class ReadOnlyAdmin(ModelAdmin):
         return answer or redirect(back)
 
 
+class ReadOnlyAdmin(WithVerbs):
+    """Search, filter, look; no adding, changing or deleting. What may be done stands in `actions`.
+
+    Nobody counts the rows of a list: among a million it would take longer than to show fifty of them. For the same
+    reason a list is sorted by what has an index alone, and `search_fields` are looked up exactly (`=`) or by their
+    beginning (`^`); `search_texts` are expressions with a trigram index, in which words are found wherever they stand.
+    """
+
+    paginator = listing.InfinitePaginator
+    sortable_by = ()
+    search_texts: tuple[Any, ...] = ()
+    warn_unsaved_form = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def spellings(self, term: str) -> list[str]:
+        """How what somebody looks for may be written in a column."""
+        return listing.spellings(term)
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """What was looked for, each field by its own index."""
+        term = search_term.strip()[: listing.LONGEST_TERM]
+        if not term:
+            return queryset, False
+        found = listing.find(
+            queryset,
+            fields=self.get_search_fields(request),
+            texts=self.search_texts,
+            term=term,
+            spellings=self.spellings(term),
+            ordering=self.get_ordering(request) or ("-pk",),
+        )
+        return found, False
+
+
 class ReadOnlyInline(_Inline):
     extra = 0
     can_delete = False
@@ -205,17 +205,26 @@ class ReasonForm(DeskForm):
 
 
 def decision(
-    form: type[forms.Form], *, title: Text, done: Text, about: Callable[[Any], str] | None = None
+    form: type[forms.Form],
+    *,
+    title: Text,
+    done: Text,
+    about: Callable[[Any], str] | None = None,
+    recent: bool = False,
 ) -> Callable[[Callable[..., str | None]], Callable[..., Any]]:
     """An action that first asks on a page of its own, and then calls the use case once for each chosen row.
 
     The decorated method gets the request, one row, and what the form was given. A refusal by the use case is shown with
     the row it is about; the other rows do not wait for it. `about` says of a row what whoever decides should know.
+    `recent`: only for whoever gave the password a moment ago; the others give it first, and lose nothing by it.
     """
 
     def wrap(act: Callable[..., str | None]) -> Callable[..., Any]:
         @functools.wraps(act)
         def action(self: Any, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
+            if recent and (first := self.admin_site.confirm_first(request, self, title=title, chosen=chosen)):
+                answer: HttpResponse = first
+                return answer
             given = request.POST if "confirmed" in request.POST else None
             asked = form(given, rows=list(chosen)) if issubclass(form, FormOfRows) else form(given)
             if not asked.is_valid():
@@ -285,98 +294,3 @@ def ask(
 def actor(request: HttpRequest) -> str:
     """The word for the history."""
     return f"staff:{request.user.pk}"
-
-
-@admin.register(Event)
-class EventAdmin(ReadOnlyAdmin):
-    list_display = ("id", "topic", "payload", "happened", "published", "attempts")
-    list_filter = (("published_at", admin.EmptyFieldListFilter),)
-    search_fields = ("=id", "=request_id")
-    search_help_text = "Id, or request id"
-    ordering = ("-id",)
-
-    @admin.display(description=_("happened"))
-    def happened(self, event: Event) -> str:
-        return listing.moment(event.created_at)
-
-    @admin.display(description=_("published"))
-    def published(self, event: Event) -> str:
-        return listing.moment(event.published_at)
-
-
-@admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin):
-    """What people on the staff did. Nobody changes it: here neither."""
-
-    list_display = ("at", "who", "verb", "subject", "reason", "request_id")
-    list_filter = ("verb", ("actor", FieldTextFilter), ("at", RangeDateFilter))
-    search_fields = ("=actor", "=order_number", "subject_label", "=subject_id", "=request_id")
-    search_help_text = _("Order number, reference, id, actor (staff:7) or request id")
-    ordering = ("-at", "-id")
-    fields = ("at", "who", "verb", "subject", "subject_kind", "subject_id", "order_number", "reason", "changes",
-              "request_id")  # fmt: skip
-    readonly_fields = ("who", "subject", "changes")
-
-    @admin.display(description=_("actor"), ordering="actor")
-    def who(self, entry: AuditEntry) -> str:
-        user_id = entry.actor.removeprefix("staff:")
-        if not user_id.isdigit() or user_id == entry.actor:
-            return entry.actor
-        return format_html('<a href="{}">{}</a>', reverse("admin:users_user_change", args=[user_id]), entry.actor)
-
-    @admin.display(description=_("subject"))
-    def subject(self, entry: AuditEntry) -> str:
-        return f"{entry.subject_kind.partition('.')[2]} {entry.subject_label or entry.subject_id}".strip()
-
-    @admin.display(description=_("what changed"))
-    def changes(self, entry: AuditEntry) -> str:
-        names = sorted({*entry.before, *entry.after})
-        rows = [(name, entry.before.get(name), entry.after.get(name)) for name in names]
-        return render_to_string("core/audit_changes.html", {"rows": rows})
-
-
-@admin.register(IdempotencyKey)
-class IdempotencyKeyAdmin(ReadOnlyAdmin):
-    list_display = ("key", "owner", "status", "link", "created_at")
-    search_fields = ("=key", "=owner")
-    search_help_text = "Key, or owner"
-    exclude = ("body",)
-    ordering = ("-id",)
-
-
-@admin.register(Heartbeat)
-class HeartbeatAdmin(ReadOnlyAdmin):
-    list_display = ("name", "at")
-
-
-@admin.register(Redelivery)
-class RedeliveryAdmin(ReadOnlyAdmin):
-    list_display = ("task", "deaths", "payload", "first_at", "last_at")
-    list_filter = ("task",)
-    search_fields = ("=task_id", "=task")
-    ordering = ("-last_at",)
-
-
-class FoundFilter(admin.SimpleListFilter):
-    title, parameter_name = "found", "found"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
-        return [("broken", "something broken"), ("nothing", "all hold")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
-        if self.value() == "broken":
-            return queryset.exclude(broken=[])
-        return queryset.filter(broken=[]) if self.value() == "nothing" else queryset
-
-
-@admin.register(InvariantCheck)
-class InvariantCheckAdmin(ReadOnlyAdmin):
-    """What the hourly check found; its log line names the rows."""
-
-    list_display = ("checked_at", "result", "milliseconds")
-    list_filter = (("checked_at", listing.DaysFilter), FoundFilter)
-    ordering = ("-id",)
-
-    @admin.display(description="found")
-    def result(self, check: InvariantCheck) -> str:
-        return f"broken: {', '.join(check.broken)}" if check.broken else "all hold"

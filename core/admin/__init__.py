@@ -1,0 +1,23 @@
+"""What the staff site is made of (`base`), and the system's own rows in it (`system`)."""
+
+from core.admin import system
+from core.admin.base import (
+    DeskForm,
+    FormOfRows,
+    ModelAdmin,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    ReasonForm,
+    Text,
+    Verb,
+    WithVerbs,
+    actor,
+    ask,
+    at_once,
+    decision,
+)
+
+__all__ = [
+    "DeskForm", "FormOfRows", "ModelAdmin", "ReadOnlyAdmin", "ReadOnlyInline", "ReasonForm", "Text", "Verb",
+    "WithVerbs", "actor", "ask", "at_once", "decision", "system",
+]  # fmt: skip
