@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from config import deprecations, logs
-from config.settings import desk
+from config.settings import desk, documents
 from config.settings.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -241,36 +241,7 @@ REST_FRAMEWORK = {
     "PAGE_SIZE": 25,
 }
 
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Nexus",
-    "DESCRIPTION": (BASE_DIR / "config" / "guide.md").read_text(encoding="utf-8"),
-    "VERSION": "1",
-    "LICENSE": {"name": "MIT", "identifier": "MIT"},
-    "SERVERS": [{"url": "/", "description": "Where this document is served."}],
-    "OAS_VERSION": "3.1.0",
-    "SCHEMA_PATH_PREFIX": r"/api/v1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-    "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "core.openapi.complete",
-        "config.deprecations.mark",
-    ],
-    "ENUM_NAME_OVERRIDES": {
-        "OrderStatus": "orders.models.STATUSES",
-        "PaymentStatus": "payments.models.payment.STATUSES",
-        "Currency": "core.money.Currency",
-        "Resolution": "payments.staff_serializers.RESOLUTIONS",
-        "DeliveryKind": "orders.models.KINDS",
-        "Region": "users.regions.CHOICES",
-        "WebhookStatus": "notifications.webhooks.models.STATUSES",
-        "DeletionStatus": "desk.serializers.STATUSES",
-        "DeletionWaitsFor": "desk.serializers.WAITS_FOR",
-    },
-}
+SPECTACULAR_SETTINGS = documents.SPECTACULAR_SETTINGS
 
 GRAPHQL_SCHEMA = "config.schema.schema"
 """Where the live process finds what the apps have made together: it is below config, and imports nothing of it."""

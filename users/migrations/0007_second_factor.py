@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("users", "0005_erasure"),
+        ("users", "0006_lists"),
     ]
 
     operations = [
