@@ -216,3 +216,15 @@ def test_the_account_page_says_since_when_there_is_one(person):
     shown = let_in(person).get(f"/admin/users/user/{person.pk}/change/").content.decode()
 
     assert f"since {now():%Y-%m-%d}; 10 recovery codes left" in shown
+
+
+def test_an_account_page_offers_our_own_verbs_alone(person):
+    other = staff.person(Role.FINANCE)
+    second_factors.given(person)
+    second_factors.given(other)
+    client = let_in(person)
+
+    shown = client.get(f"/admin/users/user/{other.pk}/change/").content.decode()
+
+    assert re.findall(r"/do/(\w+)/", shown) == ["reset_second_factor"]
+    assert client.post(f"/admin/users/user/{other.pk}/do/delete_selected/", {"post": "yes"}).status_code == 404
