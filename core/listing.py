@@ -6,10 +6,11 @@ several tables at once, for which PostgreSQL would read them all (docs/decisions
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -185,9 +186,27 @@ class DaysFilter(RangeDateFilter):  # type: ignore[misc]
 
 
 def labelled(*, description: str | Promise, tones: Mapping[Any, str]) -> Callable[[_Cell], _Cell]:
-    """A state as a coloured label. The method gives the state, or the state and how one reads it."""
-    decorator: Callable[[_Cell], _Cell] = display(description=description, label=dict(tones))
-    return decorator
+    """A state as a coloured label. The method gives the state, or the state and how one reads it.
+
+    Written here, because the theme renders a template for each: a page of fifty rows took half as long again.
+    """
+
+    def wrap(cell: _Cell) -> _Cell:
+        @functools.wraps(cell)
+        def shown(self: Any, row: Any) -> str:
+            said = cell(self, row)
+            state, text = said if isinstance(said, tuple) else (said, said)
+            return label(text, tone=tones.get(state, ""))
+
+        shown.short_description = description  # type: ignore[attr-defined]
+        return cast("_Cell", shown)
+
+    return wrap
+
+
+def label(text: str, *, tone: str = "") -> str:
+    """A word in a coloured field; in grey without a tone."""
+    return format_html('<span class="desk-label" data-tone="{}">{}</span>', tone, text) if text else NONE
 
 
 def in_two_lines(*, description: str | Promise) -> Callable[[_Cell], _Cell]:

@@ -12,7 +12,7 @@ from django.db.models.functions import Concat, Upper
 
 SHORTEST_PART: Final = 3
 """Characters. A trigram index cannot answer for less."""
-NEWEST: Final = 20_000
+NEWEST: Final = 10_000
 """Among so many rows words are looked for of which an index may know nothing: see `matching`."""
 MOST_PARTS: Final = 5
 """Words that are looked for; more narrow nothing any more."""

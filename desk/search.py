@@ -37,6 +37,7 @@ LONGEST: Final = 200
 SHORTEST: Final = 3
 OF_EACH_KIND: Final = 10
 ON_A_PAGE: Final = 50
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}")
 _DIGITS_OF_A_PHONE: Final = 6
 """Fewer stand in too many numbers."""
 _AMOUNT: Final = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,7})(\.\d{1,2})?\s*(etb|birr|br|usd)?", re.IGNORECASE | re.ASCII)
@@ -127,7 +128,7 @@ KINDS: Final = (
     ),
     Kind(
         name="accounts", title=_("Accounts"), model=User, permission="users.view_user", order=("-id",),
-        text=WHO_SOMEBODY_IS,
+        exact=("email",), text=WHO_SOMEBODY_IS,
     ),
 )  # fmt: skip
 """In the order in which they are shown: what was named exactly, then what holds the words."""
@@ -147,7 +148,8 @@ def understand(typed: str) -> Question:
         # As it is kept, +2519…: neither the zero at home nor how the country is dialled stands in every number.
         text = digits.removeprefix("00").removeprefix("251").removeprefix("0")
     else:
-        text = "" if amount is not None else plain
+        # A whole address is looked up as it is: of its parts every second address has some.
+        text = "" if amount is not None or _ADDRESS.fullmatch(plain) else plain
     return Question(
         typed=plain,
         text=text,
