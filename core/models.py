@@ -106,7 +106,8 @@ class AuditEntry(models.Model):
             models.Index(fields=["-at", "-id"], name="audit_newest"),
             models.Index(fields=["actor", "-at"], name="audit_of_somebody"),
             models.Index(fields=["verb", "-at"], name="audit_of_a_verb"),
-            models.Index(fields=["subject_kind", "subject_id"], name="audit_of_a_subject"),
+            models.Index(fields=["subject_id", "subject_kind"], name="audit_of_a_subject"),
+            models.Index(fields=["subject_label"], condition=~models.Q(subject_label=""), name="audit_by_label"),
             models.Index(fields=["order_number"], condition=~models.Q(order_number=""), name="audit_of_an_order"),
         ]
         constraints = [

@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import FieldTextFilter, RangeDateFilter
+from unfold.contrib.filters.admin import FieldTextFilter
 
 from core import listing
 from core.admin.base import ReadOnlyAdmin
@@ -40,9 +40,9 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     """What people on the staff did. Nobody changes it: here neither."""
 
     list_display = ("at", "who", "verb", "subject", "reason", "request_id")
-    list_filter = ("verb", ("actor", FieldTextFilter), ("at", RangeDateFilter))
-    search_fields = ("=actor", "=order_number", "subject_label", "=subject_id", "=request_id")
-    search_help_text = _("Order number, reference, id, actor (staff:7) or request id")
+    list_filter = ("verb", ("actor", FieldTextFilter), ("at", listing.DaysFilter))
+    search_fields = ("=actor", "=order_number", "=subject_id", "=subject_label")
+    search_help_text = _("Order number, reference, id or actor (staff:7)")
     ordering = ("-at", "-id")
     fields = ("at", "who", "verb", "subject", "subject_kind", "subject_id", "order_number", "reason", "changes",
               "request_id")  # fmt: skip

@@ -24,9 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 def desk(*roles: Role) -> Client:
-    client = Client()
-    client.force_login(staff.person(*roles))
-    return client
+    return staff.at_the_desk(staff.person(*roles))
 
 
 def page_of(order: Order) -> str:

@@ -35,9 +35,7 @@ def decide(discrepancy: Discrepancy, resolution: Resolution, *, tx_ref: str = ""
 
 
 def desk(*roles: Role) -> Client:
-    client = Client()
-    client.force_login(staff.person(*roles))
-    return client
+    return staff.at_the_desk(staff.person(*roles))
 
 
 def choose(client: Client, model: str, action: str, *rows, **given: str) -> str:

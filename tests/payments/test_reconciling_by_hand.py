@@ -35,9 +35,7 @@ BAD = "31/02/2026,FT2,rent,500.00,\n21/11/2026,FT3,<script>alert(1)</script>,fiv
 
 
 def desk(*roles: Role) -> Client:
-    client = Client()
-    client.force_login(staff.person(*roles))
-    return client
+    return staff.at_the_desk(staff.person(*roles))
 
 
 def upload(client: Client, content: str, **given: str) -> str:
