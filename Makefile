@@ -16,7 +16,7 @@ export PORT VENV PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo manage test check fmt lint types contracts migrations docs client explorer teeth proof bench lock clean
+.PHONY: help setup run demo manage test check fmt lint types contracts migrations docs client explorer teeth proof bench pictures lock clean
 
 help: ## List what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ teeth: $(READY) ## Take each guard out and see its test turn red (tests/guards.t
 
 proof: $(READY) ## Run what proves something many times, for BUDGET=60m, and write docs/proof.md; goes on where it stopped
 	@$(BIN)/python -m tests.proof --budget $(BUDGET) $(ARGS)
+
+pictures: $(READY) ## Take the README's pictures of the desk anew (needs Chromium)
+	NEXUS_PICTURES=1 $(BIN)/python -m pytest tests/browser/test_pictures.py
 
 bench: $(READY) ## Measure: throughput against a bare floor, start, memory, latency
 	@$(BIN)/python -m bench $(ARGS)

@@ -22,10 +22,10 @@ from tests.gateways import FakeGateway
 HOSTILE = "<script>alert(1)</script>"
 
 
-def eventful() -> Order:
+def eventful(order: Order | None = None) -> Order:
     """An order with a bit of everything: asked about, heard of, paid, given back in part, found to differ."""
     gateway = FakeGateway()
-    order = factories.order(first_name="አበበች", last_name=HOSTILE)
+    order = order or factories.order(first_name="አበበች", last_name=HOSTILE)
     payment = factories.pending_payment(order=order, gateway=gateway)
     asked(payment, Question.OPEN_CHECKOUT, answer="opened")
     for _ in range(7):

@@ -119,7 +119,7 @@ class TestThePage:
     def test_it_shows_the_running_month(self, paid):
         shown = self.get().content.decode()
 
-        assert "1700.00" in shown
+        assert "1,700.00" in shown
         assert "Owed to customers" in shown
 
     @pytest.mark.parametrize("asked", ["", "x", "2026-13", "2026-00", "0001-01", "9999-12", "٢٠٢٦-١١", "2026-11\x00"])
