@@ -18,6 +18,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold import widgets
@@ -36,6 +38,9 @@ else:  # generic for the type checker only
     _Inline = UnfoldTabularInline
 
 
+_CHECKBOX = " ".join([*widgets.CHECKBOX_CLASSES, "action-select"])
+
+
 class ModelAdmin(AuditedForms, _Base):
     """What staff may edit in a form."""
 
@@ -44,6 +49,17 @@ class ModelAdmin(AuditedForms, _Base):
     list_per_page = 50
     show_full_result_count = False
     warn_unsaved_form = True
+
+    @admin.display(description=getattr(UnfoldModelAdmin.action_checkbox, "short_description", ""))
+    def action_checkbox(self, obj: Any) -> SafeString:
+        """The theme's, written out: it renders a form's widget by a template for each row, nearly half of a list's time."""
+        return format_html(
+            '<input type="checkbox" name="{}" value="{}" class="{}" aria-label="{}">',
+            ACTION_CHECKBOX_NAME,
+            obj.pk,
+            _CHECKBOX,
+            _("Select record"),
+        )
 
 
 Text = str | Promise

@@ -4,22 +4,25 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('core', '0005_lists'),
+        ("core", "0005_lists"),
     ]
 
     operations = [
         migrations.RemoveIndex(
-            model_name='auditentry',
-            name='audit_of_a_subject',
+            model_name="auditentry",
+            name="audit_of_a_subject",
         ),
         migrations.AddIndex(
-            model_name='auditentry',
-            index=models.Index(fields=['subject_id', 'subject_kind'], name='audit_of_a_subject'),
+            model_name="auditentry",
+            index=models.Index(fields=["subject_id", "subject_kind"], name="audit_of_a_subject"),
         ),
         migrations.AddIndex(
-            model_name='auditentry',
-            index=models.Index(condition=models.Q(('subject_label', ''), _negated=True), fields=['subject_label'], name='audit_by_label'),
+            model_name="auditentry",
+            index=models.Index(
+                condition=models.Q(("subject_label", ""), _negated=True),
+                fields=["subject_label"],
+                name="audit_by_label",
+            ),
         ),
     ]
