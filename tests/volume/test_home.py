@@ -14,6 +14,7 @@ from django.utils.timezone import now
 
 from desk import books, figures
 from payments import closing, ledger
+from tests import staff
 from tests.desk import trouble
 from tests.desk.test_home import lines
 from tests.volume import business
@@ -50,9 +51,7 @@ def asked(year):
 
 @pytest.fixture
 def hana() -> Client:
-    client = Client()
-    client.force_login(trouble.somebody())
-    return client
+    return staff.at_the_desk(trouble.somebody())
 
 
 def test_the_home_page(asked, hana):

@@ -23,7 +23,7 @@ from payments.models import (
     StatementLine,
     WebhookEvent,
 )
-from tests import factories
+from tests import factories, staff
 from users.models import User
 
 pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("volume")]
@@ -60,9 +60,7 @@ MODELS = (
 
 @pytest.fixture
 def desk(many: int) -> Client:
-    client = Client()
-    client.force_login(factories.user(is_staff=True, is_superuser=True))
-    return client
+    return staff.at_the_desk(factories.user(is_staff=True, is_superuser=True))
 
 
 def address(label: str) -> str:
