@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Final
 
+from core import ethiopian
 from core.money import Money
 
 EAST_AFRICA: Final = timezone(timedelta(hours=3), "EAT")
@@ -16,12 +17,6 @@ _MONTHS: Final = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
-_ETHIOPIAN_MONTHS: Final = (
-    "መስከረም", "ጥቅምት", "ኅዳር", "ታኅሣሥ", "ጥር", "የካቲት", "መጋቢት", "ሚያዝያ", "ግንቦት", "ሰኔ", "ሐምሌ", "ነሐሴ", "ጳጉሜን",
-)  # fmt: skip
-_ETHIOPIAN_EPOCH: Final = 2431
-"""The day, counted as `date.toordinal` does, on which the Ethiopian year 0 began (28 August 7, Gregorian)."""
-_YEAR, _FOUR_YEARS, _MONTH = 365, 1461, 30
 _NOON, _EVENING = 12, 18
 _HOURS_BEHIND = 6
 """The Ethiopian day is counted from sunrise: seven in the morning is one o'clock."""
@@ -50,11 +45,7 @@ def day(of: date, *, language: str) -> str:
 
 
 def _ethiopian_date(local: date) -> str:
-    """Twelve months of thirty days and the rest of the year; the last of every four years is a day longer."""
-    cycle, day = divmod(local.toordinal() - _ETHIOPIAN_EPOCH, _FOUR_YEARS)
-    year = min(day // _YEAR, 3)
-    month, day = divmod(day - year * _YEAR, _MONTH)
-    return f"{_ETHIOPIAN_MONTHS[month]} {day + 1} ቀን {cycle * 4 + year} ዓ.ም. "
+    return f"{ethiopian.written(local, language='am')} ዓ.ም. "
 
 
 def _ethiopian_hour(local: datetime) -> str:
