@@ -13,9 +13,11 @@ from django.contrib.messages.middleware import MessageMiddleware as DjangoMessag
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrfViewMiddleware
+from django.utils import timezone, translation
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.timezone import now
 
+from core.spoken import EAST_AFRICA
 from desk import door
 
 PATH = "/admin/"
@@ -50,6 +52,24 @@ class SessionMiddleware(_StaffOnly, DjangoSessionMiddleware):
 
 class AuthenticationMiddleware(_StaffOnly, DjangoAuthenticationMiddleware):
     pass
+
+
+class LanguageMiddleware(_StaffOnly):
+    """The language of whoever looks, or of their browser before they have signed in; and the time of East Africa.
+
+    The next request of this thread may be the API's, which speaks English and counts in UTC.
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        theirs = getattr(request.user, "language", "")
+        translation.activate(theirs or translation.get_language_from_request(request))
+        timezone.activate(EAST_AFRICA)
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:  # noqa: ARG002
+        response.headers.setdefault("Content-Language", translation.get_language())
+        translation.deactivate()
+        timezone.deactivate()
+        return response
 
 
 class MessageMiddleware(_StaffOnly, DjangoMessageMiddleware):

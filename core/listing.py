@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.paginator import InvalidPage, Page, Paginator
@@ -21,17 +20,20 @@ from django.db.models import Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
-from django.utils.dateparse import parse_date
-from django.utils.formats import date_format
 from django.utils.functional import Promise, cached_property
 from django.utils.html import format_html
-from django.utils.timezone import localtime, now
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.decorators import display
 from unfold.widgets import INPUT_CLASSES
 
+from core.spoken import EAST_AFRICA, NONE, as_day, day, in_ethiopia, moment, words
 from core.trigrams import SHORTEST_PART, matching, parts_of
+
+__all__ = [
+    "EAST_AFRICA", "NONE", "DaysFilter", "InfinitePaginator", "amount", "as_day", "day", "find", "in_ethiopia",
+    "in_two_lines", "labelled", "link", "long", "moment", "spellings", "words",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     _Paginator = Paginator[Any]
@@ -39,14 +41,12 @@ else:  # generic for the type checker only
     _Paginator = Paginator
 
 _Cell = TypeVar("_Cell", bound=Callable[..., Any])
-EAST_AFRICA: Final = ZoneInfo("Africa/Addis_Ababa")
 MOST_PAGES: Final = 200
 """Further than that nobody turns pages: they search, or choose days. The database would sort all it skips."""
 MOST_FOUND: Final = 500
 """So many rows a search takes from each index, the newest first."""
 LONGEST_TERM: Final = 200
 _LARGEST: Final = 2**63 - 1
-NONE: Final = "–"
 
 
 class InfinitePaginator(_Paginator):
@@ -146,9 +146,9 @@ class DaysForm(forms.Form):
 
     def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for end, words in (("from", _("From")), ("to", _("To"))):
+        for end, named in (("from", _("From")), ("to", _("To"))):
             look = {
-                "placeholder": words, "aria-label": words, "autocomplete": "off",
+                "placeholder": named, "aria-label": named, "autocomplete": "off",
                 "class": " ".join(["vCustomDateField", *INPUT_CLASSES]),
             }  # fmt: skip
             self.fields[f"{name}_{end}"] = forms.DateField(
@@ -174,12 +174,7 @@ class DaysFilter(RangeDateFilter):  # type: ignore[misc]
 
     def _day(self, end: str) -> Any:
         """The day that was given; None where it is none, or one that no row can be of."""
-        given = self.used_parameters.get(f"{self.parameter_name}_{end}")
-        try:
-            day = parse_date(given) if isinstance(given, str) else None
-        except ValueError:
-            return None
-        return day if day is not None and 2000 <= day.year < 2200 else None  # noqa: PLR2004 - as the sentence says
+        return as_day(self.used_parameters.get(f"{self.parameter_name}_{end}"))
 
 
 # Cells
@@ -222,23 +217,6 @@ def amount(value: Decimal | None, currency: str) -> str:
     return format_html('<span class="desk-amount">{} {}</span>', f"{value:,.2f}", currency)
 
 
-def moment(at: datetime | None) -> str:
-    """A short time in East Africa; the whole of it, in UTC too, for whoever points at it."""
-    if at is None:
-        return NONE
-    local = localtime(at, EAST_AFRICA)
-    form = "j M, H:i" if local.year == localtime(now(), EAST_AFRICA).year else "j M Y, H:i"
-    whole = f"{date_format(local, 'j M Y, H:i:s')} (East Africa), {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} (UTC)"
-    return format_html(
-        '<time class="desk-moment" datetime="{}" title="{}">{}</time>', at.isoformat(), whole, date_format(local, form)
-    )
-
-
-def day(at: date | None) -> str:
-    """A day in one line."""
-    return format_html('<span class="desk-moment">{}</span>', date_format(at, "j M Y")) if at else NONE
-
-
 def link(row: Model | None) -> str:
     """A row by its name, with the way to its page."""
     if row is None:
@@ -248,11 +226,6 @@ def link(row: Model | None) -> str:
     except NoReverseMatch:
         return str(row)
     return format_html('<a class="desk-link" href="{}">{}</a>', address, str(row))
-
-
-def words(status: str) -> str:
-    """A state as one reads it."""
-    return status.replace("_", " ") if status else ""
 
 
 def long(text: str) -> str:

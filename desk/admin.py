@@ -10,10 +10,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.timezone import now
+from django.utils.timezone import localtime, now
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from core import listing
-from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, ask, decision
+from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, ask, decision, refused
 from core.errors import DomainError
 from desk import order_page, wishes
 from desk.models import Erasure, ErasureHistory
@@ -24,10 +26,12 @@ __all__ = ["ErasureAdmin", "order_page"]
 class ErasureForm(DeskForm):
     email = forms.EmailField(
         max_length=254,
-        help_text="You have seen that whoever asks has this address: their account and the guest orders under it go.",
+        help_text=_(
+            "You have seen that whoever asks has this address: their account and the guest orders under it go."
+        ),
         widget=forms.EmailInput(attrs={"autofocus": True}),
     )
-    reason = forms.CharField(max_length=300, help_text="How it was asked for. Name nobody.")
+    reason = forms.CharField(max_length=300, help_text=_("How it was asked for. Name nobody."))
 
 
 class HistoryInline(ReadOnlyInline):
@@ -42,7 +46,7 @@ class ErasureAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = ("status", ("requested_at", listing.DaysFilter))
     search_fields = ("=id", "=email", "=pseudonym", "=request_id")
-    search_help_text = "Id, e-mail address while it is open, pseudonym or request id"
+    search_help_text = _("Id, e-mail address while it is open, pseudonym or request id")
     inlines = (HistoryInline,)
     actions = ("withdraw",)
 
@@ -61,21 +65,23 @@ class ErasureAdmin(ReadOnlyAdmin):
             try:
                 entered = wishes.enter(**asked.cleaned_data, actor=actor(request), at=now())
             except DomainError as refusal:
-                asked.add_error("email", refusal.detail)
+                asked.add_error("email", refused(refusal))
             else:
                 self._say(request, entered)
                 return redirect(reverse("admin:desk_erasure_changelist"))
-        return ask(self, request, form=asked, title="Erase")
+        return ask(self, request, form=asked, title=_("Erase"))
 
-    @admin.action(description="Withdraw the chosen erasures", permissions=["erase"])
-    @decision(ReasonForm, title="Withdraw", done="withdrawn")
+    @admin.action(description=_("Withdraw the chosen erasures"), permissions=["erase"])
+    @decision(ReasonForm, title=_("Withdraw"), done=_("withdrawn"))
     def withdraw(self, request: HttpRequest, chosen: Erasure, given: dict[str, Any]) -> None:
         wishes.withdraw(erasure_id=chosen.pk, actor=actor(request), reason=given["reason"], at=now())
 
     def _say(self, request: HttpRequest, entered: wishes.Asked) -> None:
         if entered.is_new:
             self.log_addition(request, entered.erasure, "Entered.")
-        said = "Entered" if entered.is_new else "It had been asked for before"
-        self.message_user(
-            request, f"{said}: {entered.erasure}, due {entered.erasure.due_at:%Y-%m-%d}", messages.SUCCESS
-        )
+        said = gettext("Entered: %(erasure)s, due %(day)s")
+        if not entered.is_new:
+            said = gettext("It had been asked for before: %(erasure)s, due %(day)s")
+        due = localtime(entered.erasure.due_at, listing.EAST_AFRICA).date()
+        words = {"erasure": entered.erasure, "day": f"{due:%Y-%m-%d} ({listing.in_ethiopia(due)})"}
+        self.message_user(request, said % words, messages.SUCCESS)

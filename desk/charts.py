@@ -17,6 +17,7 @@ from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from core import listing
 from core.money import Currency, Money
 from desk.books import HOURS, Day, Hours, Moved, Placed, Tried
 from payments.flow import PaymentStatus
@@ -58,6 +59,8 @@ class Chart:
     labels: Sequence[str]
     series: Sequence[Series]
     show: Callable[[Value], str]
+    beside: Sequence[str] = ()
+    """What stands beside each label in the table: the day of the other calendar."""
 
     @property
     def data(self) -> str:
@@ -90,9 +93,10 @@ class Chart:
     @property
     def rows(self) -> list[tuple[str, list[str]]]:
         columns = zip(*(each.values for each in self.series), strict=True)
-        return [
-            (label, [self.show(value) for value in values]) for label, values in zip(self.labels, columns, strict=True)
-        ]
+        labels = self.labels
+        if self.beside:
+            labels = [f"{one} ({other})" for one, other in zip(self.labels, self.beside, strict=True)]
+        return [(label, [self.show(value) for value in values]) for label, values in zip(labels, columns, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +248,7 @@ def _by_day(
     return Chart(
         name=name, title=title, said=_("The last 30 days; the last one is today, so far"), kind=kind, heading=_("Day"),
         labels=[date_format(day, "j M") for day in days], series=series, show=show,
+        beside=[listing.in_ethiopia(day) for day in days],
     )  # fmt: skip
 
 

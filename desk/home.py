@@ -20,6 +20,7 @@ from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from core import listing
 from core.admin import actor
 from core.money import Currency, Money
 from desk import attention, books, charts, figures
@@ -78,14 +79,17 @@ def context(*, site: AdminSite, request: HttpRequest, at: datetime) -> dict[str,
         "sees_payments": sees_payments,
         "reasons_days": charts.REASONS_OF.days,
         "at": _said(at),
+        "today": listing.in_ethiopia(today),
+        "yesterday": listing.in_ethiopia(yesterday),
         "made_at": _said(made_at) if made_at is not None else "",
         "missing": sum(1 for day in days.values() if day is None),
     }
 
 
 def _said(moment: datetime) -> str:
-    """In East Africa Time, in which the days are counted."""
-    return date_format(moment.astimezone(EAST_AFRICA), "j M Y, H:i")
+    """In East Africa Time, in which the days are counted, by both calendars."""
+    local = moment.astimezone(EAST_AFRICA)
+    return f"{date_format(local, 'j M Y, H:i')} ({listing.in_ethiopia(local.date())})"
 
 
 def _shown(line: Line) -> Shown:

@@ -13,6 +13,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from core import listing
 from core.admin import ReasonForm, actor, at_once, decision
 from core.money import Money
 from desk import showing
@@ -141,7 +142,9 @@ class ExplainedOrderAdmin(OrderAdmin):
             gateway=providers.chapa_for_web(),
             at=now(),
         )
-        return None if after.status == PaymentStatus.CANCELLED else gettext("it is %s now") % after.status
+        return (
+            None if after.status == PaymentStatus.CANCELLED else gettext("it is %s now") % listing.words(after.status)
+        )
 
     @admin.action(description=_("Refund the chosen orders"), permissions=["refund"])
     @decision(RefundForm, title=_("Refund"), done=_("the refund is asked for"), about=_what_can_go_back, recent=True)

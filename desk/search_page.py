@@ -134,7 +134,7 @@ def _of_refund(refund: Refund) -> dict[str, Any]:
 def _of_discrepancy(discrepancy: Discrepancy) -> dict[str, Any]:
     return {
         "about": f"{discrepancy.ours or '–'} / {discrepancy.theirs or '–'}",
-        "status": discrepancy.status,
+        "status": listing.words(discrepancy.status),
         "tone": "warning" if discrepancy.status == "open" else "success",
         "at": listing.moment(discrepancy.opened_at),
     }
@@ -143,7 +143,7 @@ def _of_discrepancy(discrepancy: Discrepancy) -> dict[str, Any]:
 def _of_webhook(webhook: WebhookEvent) -> dict[str, Any]:
     return {
         "about": webhook.reason or webhook.reference,
-        "status": webhook.disposition,
+        "status": listing.words(webhook.disposition),
         "tone": DISPOSITION_LABELS.get(webhook.disposition, ""),
         "at": listing.moment(webhook.received_at),
     }

@@ -47,6 +47,7 @@ class DeskSite(UnfoldAdminSite):
     login_template = "desk/sign_in.html"
 
     def get_urls(self) -> list[Any]:
+        from desk import language
         from desk import second_factor_pages as pages  # Django makes the site before there are models
 
         def view(page: Any) -> Any:
@@ -56,6 +57,7 @@ class DeskSite(UnfoldAdminSite):
             path("second-factor/", view(pages.show), name="second_factor"),
             path("second-factor/set-up/", view(pages.set_up), name="second_factor_set_up"),
             path("month/", self.admin_view(self.month), name="month"),
+            path("language/", self.admin_view(language.switch), name="language"),
             *super().get_urls(),
         ]
 

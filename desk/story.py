@@ -17,6 +17,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from core.spoken import words
 from notifications.models import Notification
 from orders.flow import OrderStatus
 from orders.models import Order, OrderHistory
@@ -139,7 +140,7 @@ def _order_moves(order: Order) -> Iterator[Entry]:
         if not move.from_status:
             title = _("Placed, and its goods are held")
         else:
-            title = str(_ORDER_WORDS.get(move.to_status, move.to_status))
+            title = str(_ORDER_WORDS.get(move.to_status, words(move.to_status)))
         tone = Tone.GOOD if move.to_status in good else Tone.WAIT if not move.from_status else Tone.PLAIN
         yield Entry(at=move.written_at, kind=Kind.ORDER, title=title, detail=move.reason, actor=move.actor, tone=tone)
 
@@ -165,7 +166,7 @@ def _payment_moves(order: Order) -> Iterator[Entry]:
     for move in _newest(PaymentHistory.objects.filter(payment__order=order).select_related("payment"), "-at"):
         payment = move.payment
         if move.from_status:
-            title = _("Payment %(tx_ref)s: %(status)s") % {"tx_ref": payment.tx_ref, "status": move.to_status}
+            title = _("Payment %(tx_ref)s: %(status)s") % {"tx_ref": payment.tx_ref, "status": words(move.to_status)}
         else:
             title = _("Payment of %(amount)s begun: %(tx_ref)s") % {"amount": payment.total, "tx_ref": payment.tx_ref}
         yield Entry(
@@ -196,7 +197,7 @@ def _asked(subjects: list[str]) -> Iterator[Entry]:
             at=call.at,
             kind=Kind.ASKED,
             title=str(_QUESTIONS.get(call.question, call.question)),
-            detail=f"{call.subject} · {answered % {'answer': known or call.outcome}}",
+            detail=f"{call.subject} · {answered % {'answer': known or words(call.outcome)}}",
             tone={Outcome.UNKNOWN: Tone.WAIT, Outcome.REFUSED: Tone.BAD}.get(Outcome(call.outcome), Tone.PLAIN),
         )
 
@@ -205,7 +206,7 @@ def _heard(tx_refs: list[str]) -> Iterator[Entry]:
     tones = {Disposition.RECEIVED: Tone.WAIT, Disposition.PARKED: Tone.WAIT}
     for webhook in _newest(WebhookEvent.objects.filter(tx_ref__in=tx_refs), "-id"):
         said = _("Chapa's webhook: %(event)s") % {"event": webhook.event or "?"}
-        done = " · ".join(filter(None, (webhook.said, webhook.disposition, webhook.reason)))
+        done = " · ".join(filter(None, (webhook.said, words(webhook.disposition), webhook.reason)))
         yield Entry(
             at=webhook.received_at,
             kind=Kind.HEARD,
@@ -226,7 +227,7 @@ def _booked(order: Order) -> Iterator[Entry]:
         yield Entry(
             at=entry.written_at,
             kind=Kind.BOOKED,
-            title=_("Booked: %(kind)s") % {"kind": entry.kind.replace("_", " ")},
+            title=_("Booked: %(kind)s") % {"kind": words(entry.kind)},
             detail=lines,
             actor="" if entry.actor == "system" else entry.actor,
             row=entry,
@@ -241,7 +242,7 @@ def _refund_moves(order: Order) -> Iterator[Entry]:
             at=move.written_at,
             kind=Kind.REFUND,
             title=_("Refund of %(amount)s: %(status)s")
-            % {"amount": move.refund.total, "status": move.to_status.replace("_", " ")},
+            % {"amount": move.refund.total, "status": words(move.to_status)},
             detail=" · ".join(filter(None, (move.reason, move.gateway_said))),
             actor=move.actor,
             tone=tones.get(RefundStatus(move.to_status), Tone.WAIT),
@@ -251,12 +252,12 @@ def _refund_moves(order: Order) -> Iterator[Entry]:
 
 def _differences(order: Order) -> Iterator[Entry]:
     for found in _newest(Discrepancy.objects.filter(order=order), "-id"):
-        words = {"ours": found.ours or _("nothing"), "theirs": found.theirs or _("nothing")}
+        both = {"ours": found.ours or _("nothing"), "theirs": found.theirs or _("nothing")}
         yield Entry(
             at=found.written_at,
             kind=Kind.DISCREPANCY,
-            title=_("Found to differ: %(kind)s") % {"kind": found.kind.replace("_", " ")},
-            detail=_("%(ours)s with us, %(theirs)s with them") % words,
+            title=_("Found to differ: %(kind)s") % {"kind": words(found.kind)},
+            detail=_("%(ours)s with us, %(theirs)s with them") % both,
             tone=Tone.BAD,
             row=found,
         )
@@ -264,7 +265,7 @@ def _differences(order: Order) -> Iterator[Entry]:
             yield Entry(
                 at=found.resolved_at,
                 kind=Kind.DISCREPANCY,
-                title=_("Resolved: %(how)s") % {"how": found.resolution.replace("_", " ")},
+                title=_("Resolved: %(how)s") % {"how": words(found.resolution)},
                 detail=found.reason,
                 actor=found.resolved_by,
                 tone=Tone.GOOD,
@@ -279,8 +280,8 @@ def _messages(messages: list[Notification]) -> Iterator[Entry]:
             at=message.sent_at or message.created_at,
             kind=Kind.MESSAGE,
             title=_("Message “%(template)s”: %(status)s")
-            % {"template": message.template.replace("_", " "), "status": message.status},
-            detail=" · ".join(filter(None, (message.channel, message.recipient, message.last_error))),
+            % {"template": words(message.template), "status": words(message.status)},
+            detail=" · ".join(filter(None, (words(message.channel), message.recipient, message.last_error))),
             tone=Tone.BAD if failed else Tone.PLAIN if message.sent_at else Tone.WAIT,
             row=message,
         )

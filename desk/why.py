@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from django.utils.translation import gettext as _
+
+from core.spoken import words
 from notifications.flow import NotificationStatus
 from notifications.models import Notification
 from orders.flow import OrderStatus
@@ -66,9 +69,13 @@ def explain(*, order: Order) -> Explanation:
 def _undecided(discrepancy: Discrepancy) -> Explanation:
     return Explanation(
         why=Why.A_PERSON_DECIDES,
-        sentence=f"Our books and Chapa's differ ({discrepancy.kind}): {discrepancy.ours or 'nothing'} with us, "
-        f"{discrepancy.theirs or 'nothing'} with them.",
-        then="Nothing happens by itself: finance decides about the discrepancy.",
+        sentence=_("Our books and Chapa's differ (%(kind)s): %(ours)s with us, %(theirs)s with them.")
+        % {
+            "kind": words(discrepancy.kind),
+            "ours": discrepancy.ours or _("nothing"),
+            "theirs": discrepancy.theirs or _("nothing"),
+        },
+        then=_("Nothing happens by itself: finance decides about the discrepancy."),
     )
 
 
@@ -76,48 +83,56 @@ def _paid(order: Order, payments: list[Payment]) -> Explanation:
     if order.status == OrderStatus.REFUNDED:
         return Explanation(
             why=Why.GIVEN_BACK,
-            sentence=f"It was paid, and {order.refunded_total} went back.",
-            then="Nothing more happens.",
+            sentence=_("It was paid, and %(money)s went back.") % {"money": order.refunded_total},
+            then=_("Nothing more happens."),
         )
     settling = next((payment for payment in payments if payment.settles_order), None)
-    how = f" by {settling.method}" if settling is not None and settling.method else ""
     came = settling.captured if settling is not None else order.total
-    sentence = f"It is paid: {came} came{how}."
+    if settling is not None and settling.method:
+        sentence = _("It is paid: %(money)s came by %(method)s.") % {"money": came, "method": settling.method}
+    else:
+        sentence = _("It is paid: %(money)s came.") % {"money": came}
     if order.status == OrderStatus.FULFILLED:
-        return Explanation(why=Why.PAID, sentence=sentence, then="The goods have left; nothing more happens.")
+        return Explanation(why=Why.PAID, sentence=sentence, then=_("The goods have left; nothing more happens."))
     told = Notification.objects.filter(order=order, template="order_paid").first()
     if told is None or told.status in {NotificationStatus.QUEUED, NotificationStatus.SENDING}:
         return Explanation(
             why=Why.PAID_AND_UNTOLD,
-            sentence=f"{sentence} The message that says so has not left yet.",
-            then="It is sent, or tried again.",
+            sentence=f"{sentence} {_('The message that says so has not left yet.')}",
+            then=_("It is sent, or tried again."),
             at=told.next_attempt_at if told is not None else None,
         )
     if told.status == NotificationStatus.FAILED:
+        failed = _("The message that says so could not be sent: %(why)s.")
         return Explanation(
             why=Why.PAID_AND_UNTOLD,
-            sentence=f"{sentence} The message that says so could not be sent: {told.last_error or 'no reason given'}.",
-            then="Nothing happens by itself: send it again, or call.",
+            sentence=f"{sentence} {failed % {'why': told.last_error or _('no reason given')}}",
+            then=_("Nothing happens by itself: send it again, or call."),
         )
-    return Explanation(why=Why.PAID, sentence=sentence, then="It waits to be fulfilled.")
+    return Explanation(why=Why.PAID, sentence=sentence, then=_("It waits to be fulfilled."))
 
 
 def _late(order: Order, payment: Payment) -> Explanation:
     refund = Refund.objects.filter(payment=payment).order_by("-created_at").first()
-    sentence = f"{payment.captured} came when the order was {order.status}, so it does not pay it and is kept apart."
+    sentence = _("%(money)s came when the order was %(status)s, so it does not pay it and is kept apart.") % {
+        "money": payment.captured,
+        "status": words(order.status),
+    }
     if refund is None:
         return Explanation(
-            why=Why.MONEY_CAME_LATE, sentence=sentence, then="Nothing happens by itself: finance gives it back."
+            why=Why.MONEY_CAME_LATE, sentence=sentence, then=_("Nothing happens by itself: finance gives it back.")
         )
     if refund.status in REFUND_OPEN:
         return Explanation(
             why=Why.MONEY_CAME_LATE,
             sentence=sentence,
-            then=f"It goes back: the refund is {refund.status}.",
+            then=_("It goes back: the refund is %(status)s.") % {"status": words(refund.status)},
             at=refund.next_check_at,
         )
     return Explanation(
-        why=Why.MONEY_CAME_LATE, sentence=sentence, then=f"The refund of it is {refund.status}; nothing more happens."
+        why=Why.MONEY_CAME_LATE,
+        sentence=sentence,
+        then=_("The refund of it is %(status)s; nothing more happens.") % {"status": words(refund.status)},
     )
 
 
@@ -133,11 +148,16 @@ def _heard(payments: list[Payment]) -> Explanation | None:
     )
     if waiting is None:
         return None
-    failed = f" The last try failed: {waiting.last_error.splitlines()[-1]}" if waiting.last_error else ""
+    sentence = _("Chapa has told us of it (%(what)s); we have not dealt with that yet.") % {
+        "what": waiting.said or waiting.event
+    }
+    if waiting.last_error:
+        failed = _("The last try failed: %(why)s") % {"why": waiting.last_error.splitlines()[-1]}
+        sentence = f"{sentence} {failed}"
     return Explanation(
         why=Why.CHAPA_SAID_SO,
-        sentence=f"Chapa has told us of it ({waiting.said or waiting.event}); we have not dealt with that yet.{failed}",
-        then="It is dealt with as soon as a worker is free, or tried again.",
+        sentence=sentence,
+        then=_("It is dealt with as soon as a worker is free, or tried again."),
         at=waiting.next_attempt_at,
     )
 
@@ -146,39 +166,49 @@ def _awaiting(order: Order, last: Payment | None) -> Explanation:
     if last is None:
         return Explanation(
             why=Why.NOBODY_STARTED,
-            sentence="Nobody has started to pay it.",
-            then="It expires, and its goods are free again.",
+            sentence=_("Nobody has started to pay it."),
+            then=_("It expires, and its goods are free again."),
             at=order.expires_at,
         )
     if last.status == PaymentStatus.UNKNOWN or (last.status == PaymentStatus.CREATED and not last.checkout_url):
         return Explanation(
             why=Why.NO_ANSWER,
-            sentence="Chapa did not answer when the payment was started, so we do not know whether there is a page.",
-            then="We ask Chapa.",
+            sentence=_("Chapa did not answer when the payment was started, so we do not know whether there is a page."),
+            then=_("We ask Chapa."),
             at=last.next_check_at,
         )
     if last.is_open:
-        said = f"; Chapa's last word is “{last.gateway_said}”" if last.gateway_said else ""
+        sentence = _("The customer was sent to Chapa's page, and Chapa has seen no money yet.")
+        if last.gateway_said:
+            sentence = _(
+                "The customer was sent to Chapa's page, and Chapa has seen no money yet; "
+                "Chapa's last word is “%(said)s”."
+            ) % {"said": last.gateway_said}
         return Explanation(
             why=Why.PAGE_OPEN,
-            sentence=f"The customer was sent to Chapa's page, and Chapa has seen no money yet{said}.",
-            then="We ask Chapa again.",
+            sentence=sentence,
+            then=_("We ask Chapa again."),
             at=last.next_check_at,
         )
-    why = f": {last.failure_reason}" if last.failure_reason else ""
+    known = {"status": words(last.status), "why": last.failure_reason}
+    sentence = _("The last attempt to pay it is %(status)s.") % known
+    if last.failure_reason:
+        sentence = _("The last attempt to pay it is %(status)s: %(why)s.") % known
     return Explanation(
         why=Why.LAST_TRY_FAILED,
-        sentence=f"The last attempt to pay it is {last.status}{why}.",
-        then="The customer may try again; else it expires.",
+        sentence=sentence,
+        then=_("The customer may try again; else it expires."),
         at=order.expires_at,
     )
 
 
 def _closed(order: Order, payments: list[Payment]) -> Explanation:
     watched = [payment.next_check_at for payment in payments if payment.next_check_at is not None]
-    then = "We go on asking Chapa, for money that comes late." if watched else "Nothing more happens."
-    how = "was cancelled" if order.status == OrderStatus.CANCELLED else "expired"
-    tried = "" if payments else "; nobody had started to pay it"
-    return Explanation(
-        why=Why.CLOSED_UNPAID, sentence=f"It {how} unpaid{tried}.", then=then, at=min(watched, default=None)
-    )
+    then = _("We go on asking Chapa, for money that comes late.") if watched else _("Nothing more happens.")
+    if order.status == OrderStatus.CANCELLED:
+        sentence = (
+            _("It was cancelled unpaid.") if payments else _("It was cancelled unpaid; nobody had started to pay it.")
+        )
+    else:
+        sentence = _("It expired unpaid.") if payments else _("It expired unpaid; nobody had started to pay it.")
+    return Explanation(why=Why.CLOSED_UNPAID, sentence=sentence, then=then, at=min(watched, default=None))

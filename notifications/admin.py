@@ -8,6 +8,7 @@ import structlog
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core import listing
@@ -64,34 +65,35 @@ class NotificationAdmin(ReadOnlyAdmin):
     def error(self, notification: Notification) -> str:
         return listing.long(notification.last_error)
 
-    @admin.action(description="Send the chosen messages again", permissions=["resend"])
-    @at_once(label="Send again", done="queued again")
+    @admin.action(description=_("Send the chosen messages again"), permissions=["resend"])
+    @at_once(label=_("Send again"), done=_("queued again"))
     def send_again(self, request: HttpRequest, notification: Notification, given: dict[str, Any]) -> str | None:  # noqa: ARG002
         if not delivery.resend(notification_id=notification.pk, actor=actor(request)):
-            return "left alone, because it still waits or was withdrawn"
+            return gettext("left alone, because it still waits or was withdrawn")
         self.log_change(request, notification, "Sent again.")
         return None
 
     def can_do(self, verb: str, row: Notification) -> bool:  # noqa: ARG002 - there is one verb
         return row.status in delivery.RESENDABLE
 
-    @admin.display(description="subject")
+    @admin.display(description=_("subject"))
     def subject_line(self, notification: Notification) -> str:
         letter = _letter(notification)
         return letter.subject if letter is not None else "—"
 
-    @admin.display(description="as it would be written now; the link lacks its token")
+    @admin.display(description=_("as it would be written now; the link lacks its token"))
     def preview(self, notification: Notification) -> str:
         letter = _letter(notification)
         if letter is None:
-            return "It cannot be written: its template is broken. The log says how."
+            return gettext("It cannot be written: its template is broken. The log says how.")
         if notification.channel == ChannelKind.SMS:
             return format_html('<pre style="white-space:pre-wrap">{}</pre>', letter.text)
         # A frame that may do nothing: no script, no form, no leaving it.
         return format_html(
-            '<iframe sandbox srcdoc="{}" title="preview" style="width:100%;height:46rem;border:1px solid #ccc">'
+            '<iframe sandbox srcdoc="{}" title="{}" style="width:100%;height:46rem;border:1px solid #ccc">'
             '</iframe><pre style="white-space:pre-wrap">{}</pre>',
             letter.html,
+            gettext("preview"),
             letter.text,
         )
 

@@ -82,7 +82,7 @@ class DeliveryOptionForm(forms.ModelForm):  # type: ignore[type-arg]
         choices=regions.CHOICES,
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="Where it is brought to: at least one for a delivery, none for the other kinds.",
+        help_text=_("Where it is brought to: at least one for a delivery, none for the other kinds."),
     )
 
 

@@ -8,6 +8,8 @@ from django import forms
 from django.contrib import admin
 from django.db import transaction
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from core.admin import ModelAdmin
 from products import catalogue, stock
@@ -42,14 +44,14 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         min_value=-100_000,
         max_value=100_000,
-        help_text="Pieces that came in (12) or are missing (-3). What is on hand changes by this much.",
+        help_text=_("Pieces that came in (12) or are missing (-3). What is on hand changes by this much."),
     )
 
     def clean_stock_change(self) -> int:
         change = self.cleaned_data.get("stock_change") or 0
         available = self.instance.available if self.instance.pk else 0
         if change + available < 0:
-            raise forms.ValidationError(f"Only {available} pieces are free; the rest is held for orders.")
+            raise forms.ValidationError(gettext("Only %s pieces are free; the rest is held for orders.") % available)
         return change
 
 

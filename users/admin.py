@@ -11,7 +11,8 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
@@ -25,7 +26,7 @@ from users.models import Identity, User
 class IdentityInline(ReadOnlyInline):
     model = Identity
     fields = readonly_fields = ("issuer", "subject", "email", "created_at", "used_at")
-    verbose_name_plural = "signs in by"
+    verbose_name_plural = _("signs in by")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
         return False
@@ -47,9 +48,9 @@ class UserAdmin(DjangoUserAdmin, WithVerbs):  # type: ignore[type-arg]
     readonly_fields = ("second_factor", "created_at", "last_login")
     fieldsets = (
         (None, {"fields": ("email", "password", "second_factor")}),
-        ("Person", {"fields": ("first_name", "last_name", "phone_number", "language")}),
-        ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
-        ("Times", {"fields": ("last_login", "created_at")}),
+        (_("Person"), {"fields": ("first_name", "last_name", "phone_number", "language")}),
+        (_("Permissions"), {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        (_("Times"), {"fields": ("last_login", "created_at")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),)
 
@@ -57,7 +58,7 @@ class UserAdmin(DjangoUserAdmin, WithVerbs):  # type: ignore[type-arg]
     def second_factor(self, user: User) -> str:
         factor = second_factor.of(user)
         if factor is None:
-            return _("none")
+            return gettext("none")
         left = second_factor.codes_left(factor=factor)
         return _("since %(day)s; %(left)d recovery codes left") % {"day": f"{factor.created_at:%Y-%m-%d}", "left": left}
 
@@ -106,6 +107,6 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
     fields = ("token_of", "blacklisted_at")
     readonly_fields = ("token_of",)
 
-    @admin.display(description="token of")
+    @admin.display(description=_("token of"))
     def token_of(self, blacklisted: BlacklistedToken) -> str:
-        return f"{blacklisted.token.user or 'nobody'}, {blacklisted.token.jti}"
+        return f"{blacklisted.token.user or gettext('nobody')}, {blacklisted.token.jti}"

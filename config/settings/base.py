@@ -26,8 +26,7 @@ WSGI_APPLICATION = "config.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "users.User"
 USE_TZ = True
-TIME_ZONE = "UTC"
-LANGUAGE_CODE = "en"
+TIME_ZONE, LANGUAGE_CODE = "UTC", "en"  # the staff site has its own: config.staff.LanguageMiddleware
 LANGUAGES = [("en", "English"), ("am", "አማርኛ")]
 APPEND_SLASH = False  # a redirect loses the body of a POST; a missing slash is a 404 with a problem document
 
@@ -72,6 +71,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "config.staff.CsrfViewMiddleware",
     "config.staff.AuthenticationMiddleware",
+    "config.staff.LanguageMiddleware",
     "config.staff.MessageMiddleware",
     "config.staff.DoorMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

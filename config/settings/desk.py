@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from django.conf.locale import LANG_INFO
@@ -18,12 +19,16 @@ def read(env: Environment) -> dict[str, Any]:
     """The desk's settings."""
     return {
         "UNFOLD": UNFOLD,
+        "FORMAT_MODULE_PATH": FORMAT_MODULE_PATH,
+        "LOCALE_PATHS": [Path(__file__).resolve().parents[2] / "desk" / "locale"],
         "STAFF_SECOND_FACTOR": env.choice("STAFF_SECOND_FACTOR", "true", among=("true", "false")) == "true",
         "SECOND_FACTOR_KEY": env.text("SECOND_FACTOR_KEY", ""),
         "STAFF_IDLE": env.minutes("STAFF_IDLE_MINUTES", "30"),
         "SESSION_COOKIE_AGE": 12 * 60 * 60,  # of staff alone: nobody else has a session
     }
 
+
+FORMAT_MODULE_PATH: Final = "desk.formats"
 
 UNFOLD: Final[dict[str, Any]] = {
     "SITE_TITLE": "Nexus",

@@ -15,9 +15,10 @@ from core.admin.base import (
     ask,
     at_once,
     decision,
+    refused,
 )
 
 __all__ = [
     "DeskForm", "FormOfRows", "ModelAdmin", "ReadOnlyAdmin", "ReadOnlyInline", "ReasonForm", "Text", "Verb",
-    "WithVerbs", "actor", "ask", "at_once", "decision", "system",
+    "WithVerbs", "actor", "ask", "at_once", "decision", "refused", "system",
 ]  # fmt: skip

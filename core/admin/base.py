@@ -13,6 +13,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
+from django.forms.utils import pretty_name
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -21,6 +22,7 @@ from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold import widgets
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
@@ -202,7 +204,9 @@ class DeskForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for field in self.fields.values():
+        for name, field in self.fields.items():
+            if field.label is None:
+                field.label = gettext(pretty_name(name))
             if not isinstance(field.widget, _BARE):
                 own = field.widget.attrs.get("class", "")
                 field.widget.attrs["class"] = " ".join([*widgets.INPUT_CLASSES, own]).strip()
@@ -280,10 +284,16 @@ def carry_out(
     try:
         left_alone: str | None = act(self, request, row, given)
     except DomainError as refusal:
-        self.message_user(request, f"“{row}”: {refusal.detail}", messages.ERROR)
+        self.message_user(request, f"“{row}”: {refused(refusal)}", messages.ERROR)
     else:
         level = messages.WARNING if left_alone else messages.SUCCESS
         self.message_user(request, f"“{row}”: {left_alone or done}", level)
+
+
+def refused(refusal: DomainError) -> str:
+    """Why not, for people. What was wrong this time is said in English; elsewhere a title stands before it."""
+    title = gettext(refusal.title) if refusal.title else ""
+    return refusal.detail if title in {"", refusal.title} else f"{title} ({refusal.detail})"
 
 
 def ask(

@@ -10,11 +10,12 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import FieldTextFilter
 
 from core import listing
-from core.admin.base import ReadOnlyAdmin
+from core.admin.base import ReadOnlyAdmin, Text
 from core.models import AuditEntry, Event, Heartbeat, IdempotencyKey, InvariantCheck, Redelivery
 
 
@@ -23,7 +24,7 @@ class EventAdmin(ReadOnlyAdmin):
     list_display = ("id", "topic", "payload", "happened", "published", "attempts")
     list_filter = (("published_at", admin.EmptyFieldListFilter),)
     search_fields = ("=id", "=request_id")
-    search_help_text = "Id, or request id"
+    search_help_text = _("Id, or request id")
     ordering = ("-id",)
 
     @admin.display(description=_("happened"))
@@ -70,7 +71,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 class IdempotencyKeyAdmin(ReadOnlyAdmin):
     list_display = ("key", "owner", "status", "link", "created_at")
     search_fields = ("=key", "=owner")
-    search_help_text = "Key, or owner"
+    search_help_text = _("Key, or owner")
     exclude = ("body",)
     ordering = ("-id",)
 
@@ -89,10 +90,10 @@ class RedeliveryAdmin(ReadOnlyAdmin):
 
 
 class FoundFilter(admin.SimpleListFilter):
-    title, parameter_name = "found", "found"
+    title, parameter_name = _("found"), "found"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
-        return [("broken", "something broken"), ("nothing", "all hold")]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Text]]:  # type: ignore[override]  # noqa: ARG002
+        return [("broken", _("something broken")), ("nothing", _("all hold"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
         if self.value() == "broken":
@@ -108,6 +109,6 @@ class InvariantCheckAdmin(ReadOnlyAdmin):
     list_filter = (("checked_at", listing.DaysFilter), FoundFilter)
     ordering = ("-id",)
 
-    @admin.display(description="found")
+    @admin.display(description=_("found"))
     def result(self, check: InvariantCheck) -> str:
-        return f"broken: {', '.join(check.broken)}" if check.broken else "all hold"
+        return gettext("broken: %s") % ", ".join(check.broken) if check.broken else gettext("all hold")

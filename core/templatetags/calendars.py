@@ -1,23 +1,33 @@
-"""How the desk's pages write times."""
+"""How the staff site's pages write times, days and states."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from django import template
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
+
+from core import spoken
 
 register = template.Library()
-HERE = ZoneInfo("Africa/Addis_Ababa")
 
 
 @register.filter
 def moment(at: datetime | None) -> str:
-    """A moment in East Africa Time: `21 Nov 2026, 23:04:07`. Empty for None."""
-    return "" if at is None else date_format(localtime(at, HERE), "j M Y, H:i:s")
+    """A moment in East Africa Time, by both calendars: `21 Nov 2026, 23:04:07 12 Hidar 2019`. Empty for None."""
+    return spoken.spelt(at)
+
+
+@register.filter
+def day(at: date | None) -> str:
+    """A day by both calendars; a dash for None."""
+    return spoken.day(at)
+
+
+@register.filter
+def words(status: str) -> str:
+    """A state as one reads it, in the language that is spoken."""
+    return spoken.words(status)
 
 
 @register.filter

@@ -14,10 +14,11 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.timezone import now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core import listing
-from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, actor, ask, decision
+from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, actor, ask, decision, refused
 from core.errors import DomainError
 from notifications.webhooks import addresses, endpoints
 from notifications.webhooks import messages as outbound
@@ -31,7 +32,7 @@ _MANAGE: Final = "notifications.manage_webhooks"
 
 class EndpointForm(DeskForm):
     url = forms.CharField(
-        max_length=addresses.LONGEST_URL, label="URL", widget=forms.TextInput(attrs={"autofocus": True})
+        max_length=addresses.LONGEST_URL, label=_("URL"), widget=forms.TextInput(attrs={"autofocus": True})
     )
     description = forms.CharField(max_length=200, required=False)
     topics = forms.MultipleChoiceField(
@@ -44,7 +45,7 @@ class RotationForm(DeskForm):
         min_value=0,
         max_value=LONGEST_OVERLAP,
         initial=24,
-        help_text="For how many hours the old secret signs too; 0 where it has leaked.",
+        help_text=_("For how many hours the old secret signs too; 0 where it has leaked."),
     )
 
 
@@ -69,7 +70,7 @@ class WebhookEndpointAdmin(_Managed):
     )  # fmt: skip
     list_filter = ("is_enabled", "disabled_because", ("removed_at", admin.EmptyFieldListFilter))
     search_fields = ("^url", "=id")
-    search_help_text = "How the URL begins, or id"
+    search_help_text = _("How the URL begins, or id")
     ordering = ("-created_at",)
     readonly_fields = ("hears",)
     actions = ("send_test", "rotate_secret", "switch_off", "switch_on")
@@ -77,7 +78,7 @@ class WebhookEndpointAdmin(_Managed):
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEndpoint]:
         return super().get_queryset(request).prefetch_related("subscriptions")
 
-    @admin.display(description="hears of")
+    @admin.display(description=_("hears of"))
     def hears(self, endpoint: WebhookEndpoint) -> str:
         return ", ".join(endpoint.topics)
 
@@ -93,37 +94,38 @@ class WebhookEndpointAdmin(_Managed):
             try:
                 endpoint = endpoints.register(**asked.cleaned_data, actor=actor(request))
             except DomainError as refusal:
-                asked.add_error("url", refusal.detail)
+                asked.add_error("url", refused(refusal))
             else:
                 self._show_secret(request, endpoint)
                 return redirect(reverse("admin:notifications_webhookendpoint_changelist"))
-        return ask(self, request, form=asked, title="Add")
+        return ask(self, request, form=asked, title=_("Add"))
 
-    @admin.action(description="Send a test to the chosen endpoints", permissions=["manage"])
-    @decision(DeskForm, title="Send a test", done="queued")
+    @admin.action(description=_("Send a test to the chosen endpoints"), permissions=["manage"])
+    @decision(DeskForm, title=_("Send a test"), done=_("queued"))
     def send_test(self, request: HttpRequest, endpoint: WebhookEndpoint, given: dict[str, Any]) -> None:  # noqa: ARG002
         outbound.send_test(endpoint_id=endpoint.pk, actor=actor(request), at=now())
 
-    @admin.action(description="Give the chosen endpoints another secret", permissions=["manage"])
-    @decision(RotationForm, title="Change the secret", done="changed")
+    @admin.action(description=_("Give the chosen endpoints another secret"), permissions=["manage"])
+    @decision(RotationForm, title=_("Change the secret"), done=_("changed"))
     def rotate_secret(self, request: HttpRequest, endpoint: WebhookEndpoint, given: dict[str, Any]) -> None:
         overlap = timedelta(hours=given["overlap_hours"])
         changed = endpoints.rotate(endpoint_id=endpoint.pk, overlap=overlap, actor=actor(request), at=now())
         self._show_secret(request, changed)
 
-    @admin.action(description="Switch the chosen endpoints off", permissions=["manage"])
-    @decision(DeskForm, title="Switch off", done="switched off")
+    @admin.action(description=_("Switch the chosen endpoints off"), permissions=["manage"])
+    @decision(DeskForm, title=_("Switch off"), done=_("switched off"))
     def switch_off(self, request: HttpRequest, endpoint: WebhookEndpoint, given: dict[str, Any]) -> None:  # noqa: ARG002
         endpoints.change(endpoint_id=endpoint.pk, is_enabled=False, actor=actor(request), at=now())
 
-    @admin.action(description="Switch the chosen endpoints on", permissions=["manage"])
-    @decision(DeskForm, title="Switch on", done="switched on")
+    @admin.action(description=_("Switch the chosen endpoints on"), permissions=["manage"])
+    @decision(DeskForm, title=_("Switch on"), done=_("switched on"))
     def switch_on(self, request: HttpRequest, endpoint: WebhookEndpoint, given: dict[str, Any]) -> None:  # noqa: ARG002
         endpoints.change(endpoint_id=endpoint.pk, is_enabled=True, actor=actor(request), at=now())
 
     def _show_secret(self, request: HttpRequest, endpoint: WebhookEndpoint) -> None:
-        shown = f"The secret of “{endpoint}”, which is not shown again: {endpoints.secret_of(endpoint)}"
-        self.message_user(request, shown, messages.WARNING)
+        shown = gettext("The secret of “%(endpoint)s”, which is not shown again: %(secret)s")
+        words = {"endpoint": endpoint, "secret": endpoints.secret_of(endpoint)}
+        self.message_user(request, shown % words, messages.WARNING)
 
 
 class AttemptInline(ReadOnlyInline):
@@ -139,7 +141,7 @@ class WebhookMessageAdmin(_Managed):
     list_display = ("made", "topic", "endpoint", "of_order", "standing", "attempts", "delivered", "error")
     list_filter = ("status", ("created_at", listing.DaysFilter))
     search_fields = ("=order__number", "=id", "=event_id")
-    search_help_text = "Order number, id or event id"
+    search_help_text = _("Order number, id or event id")
     ordering = ("-created_at", "-id")
     list_select_related = ("endpoint", "order")
     exclude = ("body",)
@@ -159,8 +161,8 @@ class WebhookMessageAdmin(_Managed):
         return listing.link(message.order)
 
     @listing.labelled(description=_("status"), tones={"delivered": "success", "failed": "danger", "queued": "info"})
-    def standing(self, message: WebhookMessage) -> str:
-        return message.status
+    def standing(self, message: WebhookMessage) -> tuple[str, str]:
+        return message.status, listing.words(message.status)
 
     @admin.display(description=_("delivered"))
     def delivered(self, message: WebhookMessage) -> str:
@@ -170,11 +172,11 @@ class WebhookMessageAdmin(_Managed):
     def error(self, message: WebhookMessage) -> str:
         return listing.long(message.last_error)
 
-    @admin.display(description="what is sent")
+    @admin.display(description=_("what is sent"))
     def said(self, message: WebhookMessage) -> str:
         return format_html('<pre style="white-space:pre-wrap">{}</pre>', message.body)
 
-    @admin.action(description="Send the chosen webhooks again", permissions=["manage"])
-    @decision(DeskForm, title="Send again", done="queued again")
+    @admin.action(description=_("Send the chosen webhooks again"), permissions=["manage"])
+    @decision(DeskForm, title=_("Send again"), done=_("queued again"))
     def send_again(self, request: HttpRequest, message: WebhookMessage, given: dict[str, Any]) -> None:  # noqa: ARG002
         outbound.resend(message_id=message.pk, actor=actor(request))

@@ -19,7 +19,7 @@ from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from core import listing, spreadsheet
-from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, Text, Verb, actor
+from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, Text, Verb, actor, refused
 from core.errors import DomainError
 from payments import closing, day_report, references
 from payments.models import DayClose, JournalEntry, JournalLine
@@ -75,7 +75,9 @@ class CloseForm(DeskForm):
 
     def __init__(self, *args: Any, days: list[date], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["day"].choices = [(day.isoformat(), date_format(day, "l, j F Y")) for day in reversed(days)]  # type: ignore[attr-defined]
+        self.fields["day"].choices = [  # type: ignore[attr-defined]
+            (day.isoformat(), f"{date_format(day, 'l, j F Y')} ({listing.in_ethiopia(day)})") for day in reversed(days)
+        ]
 
 
 @admin.register(DayClose)
@@ -113,10 +115,11 @@ class DayCloseAdmin(ReadOnlyAdmin):
             try:
                 closed = closing.close(day=asked.cleaned_data["day"], actor=actor(request), at=at)
             except DomainError as refusal:
-                asked.add_error(None, refusal.detail)
+                asked.add_error(None, refused(refusal))
             else:
                 said = gettext("Closed: %s. The report is mailed to finance.")
-                self.message_user(request, said % ", ".join(str(each) for each in closed), messages.SUCCESS)
+                each = ", ".join(f"{one.day:%Y-%m-%d} ({listing.in_ethiopia(one.day)})" for one in closed)
+                self.message_user(request, said % each, messages.SUCCESS)
                 return redirect(reverse("admin:payments_dayclose_change", args=[closed[-1].pk]))
         context = {
             **self.admin_site.each_context(request),
@@ -146,7 +149,7 @@ class DayCloseAdmin(ReadOnlyAdmin):
     def closed(self, day: DayClose) -> str:
         return listing.moment(day.closed_at)
 
-    @admin.display(description="report")
+    @admin.display(description=_("report"))
     def report(self, closed: DayClose) -> str:
         """What finance gets by mail, as tables."""
         return render_to_string(

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.timezone import now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core import listing
@@ -31,18 +32,19 @@ class RefundForm(ReasonForm):
         decimal_places=2,
         min_value=CENT,
         required=False,
-        help_text="In the currency of the payment. Left empty: all that can still be given back.",
+        help_text=_("In the currency of the payment. Left empty: all that can still be given back."),
     )
 
 
 def _what_is_left(payment: Payment) -> str:
     captured = payment.captured
     if captured is None:
-        return f"order {payment.order.number}; no money arrived"
-    return (
-        f"order {payment.order.number}; {captured} arrived, "
-        f"{repayments.refundable(payment=payment)} of it can still be given back"
-    )
+        return gettext("order %(number)s; no money arrived") % {"number": payment.order.number}
+    return gettext("order %(number)s; %(captured)s arrived, %(left)s of it can still be given back") % {
+        "number": payment.order.number,
+        "captured": captured,
+        "left": repayments.refundable(payment=payment),
+    }
 
 
 class ReplayForm(DeskForm):
@@ -72,10 +74,10 @@ class HistoryInline(ReadOnlyInline):
 class UnappliedFilter(admin.SimpleListFilter):
     """By the journal, which alone knows it: what came, less what pays the order, less what went back."""
 
-    title, parameter_name = "money that pays no order", "unapplied"
+    title, parameter_name = _("money that pays no order"), "unapplied"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
-        return [("yes", "some of it")]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Text]]:  # type: ignore[override]  # noqa: ARG002
+        return [("yes", _("some of it"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
         # Found first, for they are few: together with the list's order PostgreSQL would go through all payments.
@@ -118,14 +120,14 @@ class PaymentAdmin(ReadOnlyAdmin):
     def looked_at_next(self, payment: Payment) -> str:
         return listing.moment(payment.next_check_at)
 
-    @admin.action(description="Ask Chapa now what became of the chosen payments", permissions=["view"])
-    @at_once(label="Ask Chapa now", done="Chapa is being asked; reload in a moment")
+    @admin.action(description=_("Ask Chapa now what became of the chosen payments"), permissions=["view"])
+    @at_once(label=_("Ask Chapa now"), done=_("Chapa is being asked; reload in a moment"))
     def ask_chapa_now(self, request: HttpRequest, payment: Payment, given: dict[str, Any]) -> str | None:  # noqa: ARG002
         asked = reconciliation.ask_now(payments=Payment.objects.filter(pk=payment.pk), actor=actor(request))
         return None if asked else "left alone: nothing that Chapa says moves it any more"
 
-    @admin.action(description="Refund the chosen payments", permissions=["refund"])
-    @decision(RefundForm, title="Refund", done="the refund is asked for", about=_what_is_left, recent=True)
+    @admin.action(description=_("Refund the chosen payments"), permissions=["refund"])
+    @decision(RefundForm, title=_("Refund"), done=_("the refund is asked for"), about=_what_is_left, recent=True)
     def give_back(self, request: HttpRequest, payment: Payment, given: dict[str, Any]) -> None:
         amount = given["amount"]
         refunds.request(
@@ -177,12 +179,12 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     def received(self, webhook: WebhookEvent) -> str:
         return listing.moment(webhook.received_at)
 
-    @admin.display(description="body, byte for byte")
+    @admin.display(description=_("body, byte for byte"))
     def raw_bytes(self, webhook: WebhookEvent) -> str:
         text = bytes(webhook.body).decode("utf-8", "backslashreplace")
         return format_html('<pre style="white-space: pre-wrap; overflow-wrap: anywhere; margin: 0">{}</pre>', text)
 
-    @admin.display(description="SHA-256 of the body")
+    @admin.display(description=_("SHA-256 of the body"))
     def sha256(self, webhook: WebhookEvent) -> str:
         return bytes(webhook.body_sha256).hex()
 
@@ -196,5 +198,5 @@ class GatewayCallAdmin(ReadOnlyAdmin):
     list_display = ("id", "question", "subject", "number", "outcome", "answer", "status", "duration_ms", "at")
     list_filter = ("question", "outcome")
     search_fields = ("=subject", "=request_id")
-    search_help_text = "tx_ref, a refund's reference or request id, whole"
+    search_help_text = _("tx_ref, a refund's reference or request id, whole")
     ordering = ("-id",)

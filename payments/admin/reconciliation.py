@@ -18,7 +18,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core import listing
-from core.admin import DeskForm, FormOfRows, ReadOnlyAdmin, Text, actor, ask, decision
+from core.admin import DeskForm, FormOfRows, ReadOnlyAdmin, Text, actor, ask, decision, refused
 from core.errors import DomainError
 from payments import nightly, references, resolutions
 from payments.flow import DiscrepancyStatus
@@ -169,6 +169,13 @@ class PeriodForm(DeskForm):
     since = forms.DateField(label=_("From"), widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(label=_("Up to and including"), widget=forms.DateInput(attrs={"type": "date"}))
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            chosen = self.data.get(name) if self.is_bound else self.initial.get(name)
+            if isinstance(field, forms.DateField) and (day := listing.as_day(chosen)):
+                field.help_text = listing.in_ethiopia(day)
+
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
         if given.get("since") and given.get("until") and given["since"] > given["until"]:
@@ -187,7 +194,7 @@ class ReconciliationRunAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("counts"))
     def counted(self, run: ReconciliationRun) -> str:
-        return ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in run.counts.items()) or "–"
+        return ", ".join(f"{count:,} {listing.words(what)}" for what, count in run.counts.items()) or "–"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.reconcile")
@@ -212,14 +219,14 @@ class ReconciliationRunAdmin(ReadOnlyAdmin):
                 try:
                     run = nightly.start(since=since, until=until, actor=actor(request), at=at)
                 except DomainError as refusal:
-                    asked.add_error(None, refusal.detail)
+                    asked.add_error(None, refused(refusal))
                 else:
                     return redirect(reverse("admin:payments_reconciliationrun_change", args=[run.pk]))
         return ask(self, request, form=asked, title=_("Compare with Chapa's list"))
 
     @listing.labelled(description=_("status"), tones={"running": "info", "finished": "success", "failed": "danger"})
-    def standing(self, run: ReconciliationRun) -> str:
-        return run.status
+    def standing(self, run: ReconciliationRun) -> tuple[str, str]:
+        return run.status, listing.words(run.status)
 
     @admin.display(description=_("from"))
     def from_then(self, run: ReconciliationRun) -> str:

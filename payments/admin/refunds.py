@@ -11,7 +11,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from core import listing
-from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, decision
+from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, Text, actor, decision
 from payments import approvals, references, refunds
 from payments.flow import RefundStatus
 from payments.models import Refund, RefundHistory
@@ -30,10 +30,10 @@ class HistoryInline(ReadOnlyInline):
 class DecidableFilter(admin.SimpleListFilter):
     """What waits for whoever looks: nobody decides about what they asked for themselves."""
 
-    title, parameter_name = "decidable", "decidable"
+    title, parameter_name = _("decidable"), "decidable"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
-        return [("by_me", "by me")]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Text]]:  # type: ignore[override]  # noqa: ARG002
+        return [("by_me", _("by me"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(approvals.decidable_by(actor(request))) if self.value() == "by_me" else queryset
@@ -77,13 +77,13 @@ class RefundAdmin(ReadOnlyAdmin):
     def asked_for(self, refund: Refund) -> str:
         return listing.moment(refund.created_at)
 
-    @admin.action(description="Approve the chosen refunds", permissions=["approve"])
-    @decision(DeskForm, title="Approve", done="approved", recent=True)
+    @admin.action(description=_("Approve the chosen refunds"), permissions=["approve"])
+    @decision(DeskForm, title=_("Approve"), done=_("approved"), recent=True)
     def approve(self, request: HttpRequest, refund: Refund, given: dict[str, Any]) -> None:  # noqa: ARG002
         refunds.approve(refund_id=refund.pk, actor=actor(request), at=now())
 
-    @admin.action(description="Reject the chosen refunds", permissions=["approve"])
-    @decision(ReasonForm, title="Reject", done="rejected", recent=True)
+    @admin.action(description=_("Reject the chosen refunds"), permissions=["approve"])
+    @decision(ReasonForm, title=_("Reject"), done=_("rejected"), recent=True)
     def reject(self, request: HttpRequest, refund: Refund, given: dict[str, Any]) -> None:
         refunds.reject(refund_id=refund.pk, actor=actor(request), reason=given["reason"], at=now())
 

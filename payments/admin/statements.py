@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from core import listing
-from core.admin import DeskForm, ModelAdmin, ReadOnlyAdmin, ReasonForm, Text, actor, decision
+from core.admin import DeskForm, ModelAdmin, ReadOnlyAdmin, ReasonForm, Text, actor, decision, refused
 from core.errors import DomainError
 from payments import closing, matching, statement_preview, statements, three_way
 from payments.admin.reconciliation import PeriodForm
@@ -110,7 +110,7 @@ class StatementAdmin(ReadOnlyAdmin):
                 file=file.file, file_name=file.name or "", format_name=chosen.name, actor=actor(request), at=now()
             )
         except DomainError as refusal:
-            asked.add_error("file", refusal.detail)
+            asked.add_error("file", refused(refusal))
             return None
         if not imported.is_new:
             self.message_user(request, gettext("This very file was read before."), messages.WARNING)
@@ -225,8 +225,8 @@ class StatementLineAdmin(ReadOnlyAdmin):
     @listing.labelled(
         description=_("status"), tones={"matched": "success", "differs": "danger", "unmatched": "warning"}
     )
-    def standing(self, line: StatementLine) -> str:
-        return line.state
+    def standing(self, line: StatementLine) -> tuple[str, str]:
+        return line.state, listing.words(line.state)
 
     @admin.display(description=_("why"))
     def why_so(self, line: StatementLine) -> str:
@@ -252,8 +252,8 @@ class StatementLineAdmin(ReadOnlyAdmin):
     def belongs_to(self, line: StatementLine) -> str:
         return listing.link(line.payment or line.refund)
 
-    @admin.action(description="Ignore the chosen lines: they are none of ours", permissions=["reconcile"])
-    @decision(ReasonForm, title="Ignore", done="ignored")
+    @admin.action(description=_("Ignore the chosen lines: they are none of ours"), permissions=["reconcile"])
+    @decision(ReasonForm, title=_("Ignore"), done=_("ignored"))
     def ignore(self, request: HttpRequest, line: StatementLine, given: dict[str, Any]) -> None:
         matching.ignore(line_id=line.pk, reason=given["reason"], actor=actor(request), at=now())
 

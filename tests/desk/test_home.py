@@ -337,4 +337,4 @@ def test_the_page_says_as_of_when_it_is_and_what_is_missing(hana):
     page = shown(client)
 
     assert "have not been read yet" not in page
-    assert "as of 2 Nov 2026, 00:05 or later" in page
+    assert "as of 2 Nov 2026, 00:05 (23 Tikimt 2019) or later" in page
