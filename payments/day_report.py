@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from core import ethiopian
 from core.spreadsheet import Cell, Sheet
 from payments.models import DayClose
 
@@ -105,7 +106,7 @@ def sheets(*, closed: DayClose, language: str) -> list[Sheet]:
     return [
         Sheet(name=word["accounts"], rows=_accounts(closed, word)),
         Sheet(name=word["open_items"], rows=_items(closed.figures["open_items"], word)),
-        Sheet(name=word["day"], rows=_about(closed, word)),
+        Sheet(name=word["day"], rows=_about(closed, word, language)),
     ]
 
 
@@ -139,10 +140,10 @@ def _items(open_items: Mapping[str, Any], word: Mapping[str, str]) -> list[list[
     return rows
 
 
-def _about(closed: DayClose, word: Mapping[str, str]) -> list[list[Cell]]:
+def _about(closed: DayClose, word: Mapping[str, str], language: str) -> list[list[Cell]]:
     figures = closed.figures
     return [
-        [word["day"], f"{closed.day:%Y-%m-%d}"],
+        [word["day"], f"{closed.day:%Y-%m-%d} ({ethiopian.written(closed.day, language=language)})"],
         [word["closed_at"], _to_the_second(closed.closed_at.isoformat())],
         [word["closed_by"], closed.closed_by],
         [word["as_of"], _to_the_second(figures["open_items"]["as_of"])],
