@@ -111,6 +111,7 @@ def _configuration() -> dict[str, Any]:
             },
             "erase whom it is time for": {"task": "desk.sweep", "schedule": settings.ERASURE_SWEEP_SECONDS},
             "make the days' figures anew": {"task": "desk.refresh_figures", "schedule": 300},
+            "go on with exports, and remove old ones": {"task": "desk.sweep_exports", "schedule": 60},
             "check what must always be true": {"task": "core.check_invariants", "schedule": 3600},
             "prune": {"task": "core.prune", "schedule": 3600},
             "forget old tries": {"task": "users.prune", "schedule": 3600},

@@ -19,6 +19,7 @@ TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "erasure.entered": (),
     "erasure.cancelled": (),
     "erasure.done": (),
+    "export.requested": ("desk.make_export",),
     "order.placed": ("notifications.write_webhooks",),
     "order.paid": ("notifications.dispatch", "payments.close_attempts", "notifications.write_webhooks"),
     "order.expired": ("notifications.dispatch", "payments.close_attempts", "notifications.write_webhooks"),

@@ -1,6 +1,7 @@
 """Writes spreadsheets (XLSX): text and numbers in named sheets, nothing else.
 
 Text is written as text, which no program takes for a formula, whatever it begins with. Equal sheets are equal bytes.
+What is small is written whole (`workbook`), what may be large a row at a time (`Pages`).
 """
 
 from __future__ import annotations
@@ -11,20 +12,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from pathlib import Path
+from typing import IO, Any, Final
 
 import xlsxwriter
 
 MIME_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 LONGEST_TEXT: Final = 32_767
 LONGEST_NAME: Final = 31
+MOST_ROWS: Final = 1_048_576
+"""So many a sheet holds."""
 
 Cell = str | Decimal | int | None
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_IN_A_NAME = re.compile(r"[\[\]:*?/\\]")
 _NO_TIME: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - a file has no zone; the same sheets are the same bytes
-_WIDEST, _NARROWEST = 60, 8
+_WIDEST, _USUAL, _NARROWEST = 60, 22, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,56 @@ def workbook(*, sheets: Sequence[Sheet]) -> bytes:
         _write(book, name, sheet)
     book.close()
     return written.getvalue()
+
+
+class Pages:
+    """A file that is written row by row and never held: what is written is on the disk, in `folder` until it is closed.
+
+    A sheet that is full goes on in another one, under the same first row.
+    """
+
+    def __init__(self, *, into: IO[bytes], folder: Path) -> None:
+        self._book = xlsxwriter.Workbook(into, {"constant_memory": True, "tmpdir": str(folder)})
+        self._book.set_properties({"created": _NO_TIME})
+        self._bold = self._book.add_format({"bold": True, "num_format": "@"})
+        self._text = self._book.add_format({"num_format": "@"})
+        self._amount = self._book.add_format({"num_format": "0.00"})
+        self._page: Any = None
+        self._name, self._headings, self._row, self._sheets = "", [""], 0, 0
+
+    def begin(self, *, name: str, headings: Sequence[str]) -> None:
+        """A sheet, with its first row. What comes from now on stands in it."""
+        self._name, self._headings, self._sheets = name, list(headings), 1
+        self._open(name)
+
+    def add(self, *, rows: Sequence[Sequence[Cell]]) -> None:
+        """Further rows of the sheet."""
+        for row in rows:
+            if self._row >= MOST_ROWS:
+                self._sheets += 1
+                self._open(f"{self._name[: LONGEST_NAME - 4]} {self._sheets}")
+            self._put(row)
+
+    def close(self) -> None:
+        """Write the file. Without this there is none."""
+        self._book.close()
+
+    def _open(self, name: str) -> None:
+        self._page = self._book.add_worksheet(_NOT_IN_A_NAME.sub(" ", _clean(name)).strip("'")[:LONGEST_NAME])
+        self._page.freeze_panes(1, 0)
+        self._page.set_column(0, len(self._headings) - 1, _USUAL)
+        self._row = 0
+        self._put(self._headings, text=self._bold)
+
+    def _put(self, row: Sequence[Cell], *, text: Any = None) -> None:
+        for at, cell in enumerate(row):
+            if isinstance(cell, str):
+                self._page.write_string(self._row, at, _clean(cell)[:LONGEST_TEXT], text or self._text)
+            elif isinstance(cell, Decimal):
+                self._page.write_number(self._row, at, cell, self._amount)
+            elif cell is not None:
+                self._page.write_number(self._row, at, cell)
+        self._row += 1
 
 
 def _write(book: Any, name: str, sheet: Sheet) -> None:

@@ -17,10 +17,10 @@ from django.utils.translation import gettext_lazy as _
 from core import listing
 from core.admin import DeskForm, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, actor, ask, decision, refused
 from core.errors import DomainError
-from desk import order_page, wishes
+from desk import export_admin, order_page, wishes
 from desk.models import Erasure, ErasureHistory
 
-__all__ = ["ErasureAdmin", "order_page"]
+__all__ = ["ErasureAdmin", "export_admin", "order_page"]
 
 
 class ErasureForm(DeskForm):

@@ -1,4 +1,4 @@
-"""Who asked to be forgotten, and what was done about it; and what each business day came to.
+"""Who asked to be forgotten, and what was done about it; what each business day came to; lists on their way to files.
 
 Of a finished erasure nothing says who it was.
 """
@@ -17,9 +17,10 @@ from django.db.models.functions import Now
 
 from core import outbox
 from core.triggers import append_only, enforce
-from desk.flow import ERASURE_FLOW, OPEN, ErasureStatus
+from desk.flow import ERASURE_FLOW, EXPORT_FLOW, EXPORT_OPEN, OPEN, ErasureStatus, ExportStatus
 
 STATUSES = [(status.value, status.value.replace("_", " ")) for status in ErasureStatus]
+EXPORT_STATUSES = [(status.value, status.value) for status in ExportStatus]
 _IS_OPEN = models.Q(status__in=sorted(OPEN))
 
 
@@ -154,3 +155,81 @@ class DayFigures(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day:%Y-%m-%d}"
+
+
+class Export(models.Model):
+    """A list that is too long to be given at once, on its way into a file that its owner alone gets.
+
+    `query` is what the list was filtered by, and `words` says it to people. `claim` names who is writing it,
+    `next_check_at` until when it is left to them, by the database's clock. `position` is where the last row that is in
+    the file stands. File and row go together, a day after it came to its end.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=60, help_text="Which list.")
+    query = models.TextField(blank=True)
+    words = ArrayField(models.TextField(), default=list, blank=True, help_text="What was filtered by.")
+    format = models.CharField(max_length=4, choices=[("csv", "CSV"), ("xlsx", "XLSX")])
+    status = models.CharField(max_length=10, choices=EXPORT_STATUSES, default=ExportStatus.REQUESTED)
+    rows = models.PositiveIntegerField(default=0, help_text="In the file by now.")
+    total = models.PositiveIntegerField(null=True, blank=True, help_text="As many as there were at the beginning.")
+    totals = models.JSONField(default=dict, help_text="Debits and credits of what is in the file.")
+    position = models.JSONField(null=True, blank=True)
+    size = models.BigIntegerField(default=0, help_text="Bytes.")
+    file_name = models.CharField(max_length=80, blank=True)
+    claim = models.CharField(max_length=32, blank=True)
+    tries = models.PositiveSmallIntegerField(default=0, help_text="How often it was begun.")
+    next_check_at = models.DateTimeField(null=True, blank=True)
+    failure = models.CharField(max_length=40, blank=True)
+    requested_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ["-requested_at"]
+        permissions = [("export_data", "Can take lists out as files")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(status__in=sorted(EXPORT_OPEN), next_check_at__isnull=False, finished_at=None)
+                | ~models.Q(status__in=sorted(EXPORT_OPEN)) & models.Q(next_check_at=None, finished_at__isnull=False),
+                name="export_open_is_watched_and_ended_has_its_time",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status=ExportStatus.READY) | ~models.Q(file_name=""),
+                name="export_ready_has_a_file",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["next_check_at"], condition=models.Q(next_check_at__isnull=False), name="export_due"),
+        ]
+        triggers = [
+            *enforce(EXPORT_FLOW, is_kept=False),
+            pgtrigger.ReadOnly(
+                name="export_identity", fields=["owner", "kind", "query", "format", "requested_at", "request_id"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"export {self.pk}"
+
+    @property
+    def state(self) -> ExportStatus:
+        return ExportStatus(self.status)
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in EXPORT_OPEN
+
+    def move_to(self, target: ExportStatus, **fields: Any) -> None:
+        """Change the status and the given fields: the only way an export moves. Call it under its row's lock.
+
+        :raises IllegalMove: where the flow has no such move.
+        """
+        EXPORT_FLOW.check(self.state, target)
+        self.status = target
+        if target not in EXPORT_OPEN:
+            fields |= {"next_check_at": None, "claim": ""}
+        for name, value in fields.items():
+            setattr(self, name, value)
+        self.save(update_fields=["status", *fields])

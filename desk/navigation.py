@@ -75,6 +75,13 @@ GROUPS: Final[tuple[tuple[str | Promise, tuple[Entry, ...]], ...]] = (
             Entry(title=_("Payouts"), icon="account_balance", model="payments.payout"),
             Entry(title=_("Month"), icon="calendar_month", page="month", permission="payments.view_dayclose"),
             Entry(title=_("Closed days"), icon="event_available", model="payments.dayclose"),
+            Entry(
+                title=_("Journal for accounting"),
+                icon="file_export",
+                page="desk_accounting",
+                permission="desk.export_data",
+            ),
+            Entry(title=_("My exports"), icon="download", model="desk.export", permission="desk.export_data"),
         ),
     ),
     (

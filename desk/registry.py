@@ -44,6 +44,21 @@ HOLDS: Final[Mapping[str, Table]] = {
     **payments_personal.HOLDS,
     **notifications_personal.HOLDS,
     "desk.DayFigures": Table(kept="always", plain=("figures",)),
+    "desk.Export": Table(
+        kept="a day after it came to its end, as its file",
+        # What somebody on the staff searched for may be an address.
+        personal={"query": Fate.EXPIRES, "words": Fate.EXPIRES},
+        plain=(
+            "kind",
+            "format",
+            "totals",
+            "position",
+            "file_name",
+            "claim",
+            "failure",
+            "request_id",
+        ),
+    ),
     "desk.Erasure": Table(
         kept="always; after its end it names nobody",
         personal={"email": Fate.EMPTIED, "reason": Fate.BLACKENED},

@@ -92,3 +92,10 @@ class DeskSite(UnfoldAdminSite):
         if request.method == "POST" and answer.status_code == HTTPStatus.FOUND and request.user.is_authenticated:
             door.begin(request, at=now())
         return answer
+
+    def verbs_of_list(self, request: HttpRequest, model: Any) -> list[tuple[Any, str]]:
+        """What may be done with a list besides what its own admin offers."""
+        from desk import export_admin  # the site is made before there are models
+
+        link = export_admin.link_of(request, model)
+        return [link] if link else []

@@ -60,7 +60,10 @@ class UserAdmin(DjangoUserAdmin, WithVerbs):  # type: ignore[type-arg]
         if factor is None:
             return gettext("none")
         left = second_factor.codes_left(factor=factor)
-        return gettext("since %(day)s; %(left)d recovery codes left") % {"day": f"{factor.created_at:%Y-%m-%d}", "left": left}
+        return gettext("since %(day)s; %(left)d recovery codes left") % {
+            "day": f"{factor.created_at:%Y-%m-%d}",
+            "left": left,
+        }
 
     @admin.action(description=_("Reset the second factor of the chosen accounts"), permissions=["change"])
     @decision(ReasonForm, title=_("Reset the second factor"), done=_("reset; its owner is written to"))

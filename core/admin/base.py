@@ -112,7 +112,10 @@ class WithVerbs(ModelAdmin):
         return []
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        return super().changelist_view(request, {**(extra_context or {}), "list_verbs": self.list_verbs(request)})
+        site: Any = self.admin_site  # may have verbs for every list
+        of_site = site.verbs_of_list(request, self.model) if hasattr(site, "verbs_of_list") else []
+        verbs = [*self.list_verbs(request), *of_site]
+        return super().changelist_view(request, {**(extra_context or {}), "list_verbs": verbs})
 
     def _offered(self, request: HttpRequest) -> dict[str, Any]:
         """Our own verbs: for one row Django's page has its own way to delete it."""

@@ -29,7 +29,10 @@ USE_CASES = {
         "webhooks", "withdrawing",
     },
     "notifications": {"dispatch", "delivery"},
-    "desk": {"attention", "books", "charts", "door", "erasure", "figures", "month", "showing", "story", "wishes"},
+    "desk": {
+        "accounting", "attention", "books", "charts", "door", "erasure", "export_columns", "export_files",
+        "export_keeping", "export_sources", "exports", "figures", "month", "showing", "story", "wishes",
+    },
 }  # fmt: skip
 OUTSIDE = ("requests", "urllib.request", "urllib3", "http.client", "httpx", "aiohttp", "pycurl", "ftplib")
 SIGNALS = ("django.dispatch", "django.db.models.signals", "django.core.signals", "django.contrib.auth.signals")

@@ -19,7 +19,8 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from core import health, outbox
 from core.admin import ReadOnlyAdmin
 from core.models import IdempotencyKey, InvariantCheck, Redelivery
-from desk import wishes
+from desk import exports, wishes
+from desk.export_files import Format
 from notifications import dispatch
 from notifications.webhooks import endpoints, messages
 from payments import calls, closing, discrepancies, matching
@@ -49,7 +50,9 @@ READ_ONLY = [
 @pytest.fixture
 def staff(payment) -> Client:
     """A superuser's browser, and at least one row of everything."""
-    client = at_the_desk(factories.user(is_staff=True, is_superuser=True))
+    user = factories.user(is_staff=True, is_superuser=True)
+    client = at_the_desk(user)
+    exports.request(kind="orders.order", query="", file_format=Format.CSV, user=user, at=now())
     IdempotencyKey.objects.get_or_create(
         owner="o", key="k", defaults={"fingerprint": "f", "status": 201, "body": b"secret-body"}
     )

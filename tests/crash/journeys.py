@@ -13,7 +13,9 @@ from uuid import uuid4
 
 from django.utils.timezone import now
 
-from desk import door, wishes
+from desk import door, exports, wishes
+from desk.export_files import Format
+from desk.models import Export
 from notifications.models import Notification, WebhookMessage
 from orders.models import Order
 from payments import closing, matching, nightly, providers, replay
@@ -183,6 +185,42 @@ def erased(play: Play) -> None:
     play.hear()
     play.works()
     play.sweeps()
+
+
+def exported(play: Play) -> None:
+    """Staff take a list out: at once, by the worker, in slices, and in vain. Two days later the files are gone."""
+    if play.order("first") is None or play.order("second") is None:
+        return
+    play.desk("at once", lambda: exports.make_at_once(**_list(), at=now()).rows)
+    play.desk("whole", lambda: _take_out(budget_seconds=60))
+    play.works()
+    play.desk("sliced", lambda: _take_out(budget_seconds=0))
+    play.works()
+    play.desk("in vain", _take_out_in_vain)
+    play.works()
+    play.later("some minutes", 3)
+    play.sweeps()
+    play.later("two days", 2900)
+    play.sweeps()
+
+
+def _list() -> dict[str, Any]:
+    return {
+        "kind": "orders.order", "query": "", "file_format": Format.CSV, "user": User.objects.get(email=STAFF),
+    }  # fmt: skip
+
+
+def _take_out(*, budget_seconds: int) -> str:
+    export = exports.request(**_list(), at=now())
+    exports.make(export_id=export.pk, clock=now, budget_seconds=budget_seconds, size=1)
+    return str(export.pk)
+
+
+def _take_out_in_vain() -> str:
+    """As if it had been begun too often already."""
+    export = exports.request(**_list(), at=now())
+    Export.objects.filter(pk=export.pk).update(tries=exports.MOST_TRIES)
+    return str(export.pk)
 
 
 def _enter_and_withdraw(email: str) -> str:
@@ -654,8 +692,8 @@ def nights(play: Play) -> None:
 JOURNEYS: Final[dict[str, Journey]] = {
     journey.__name__: journey
     for journey in (
-        account, forgotten, from_elsewhere, told_elsewhere, erased, first_start, refused, orphan, paid, called_back,
-        cancelled, expired, staff, withdrawn, failed, answer_lost, unsteady, lied_to, refunded, asked_about, decided,
+        account, forgotten, from_elsewhere, told_elsewhere, erased, first_start, exported, refused, orphan, paid,
+        called_back, cancelled, expired, staff, withdrawn, failed, answer_lost, unsteady, lied_to, refunded, asked_about, decided,
         resolved, taken_back, statements, nights, listed, closed_day,
     )
 }  # fmt: skip

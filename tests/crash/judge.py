@@ -32,6 +32,7 @@ WAITING = {
     "webhooks to others waiting": """
         SELECT id, topic, status FROM notifications_webhookmessage WHERE next_attempt_at IS NOT NULL""",
     "erasures under way": "SELECT id, waits_for FROM desk_erasure WHERE status IN ('requested', 'under_way')",
+    "exports under way": "SELECT id, status FROM desk_export WHERE status IN ('requested', 'making')",
     "people who are gone, and named": """
         SELECT o.number FROM orders_order o JOIN desk_erasure e ON e.user_id = o.customer_id AND e.status = 'done'
         WHERE o.email <> e.pseudonym

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 from celery import current_app
@@ -116,6 +117,7 @@ def configure(life: Life) -> None:
     settings.CHAPA_SECRET_KEY, settings.CHAPA_WEBHOOK_SECRET = place.chapa_key, place.webhook_secret
     settings.SIGN_IN_PROVIDERS = {"local": openid_provider.registration(place.provider)}
     settings.SIGN_IN_RETURN_URLS = [f"{settings.PUBLIC_BASE_URL}/account/sign-in/"]
+    settings.EXPORTS = replace(settings.EXPORTS, folder=place.folder / "exports")
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", place.mail_port
     # As long as the outbox keeps its events, so that the judge can compare them with the moves.
     settings.ERASURE_GRACE = timedelta(days=1)
