@@ -97,12 +97,7 @@ class Pages:
 
     def _put(self, row: Sequence[Cell], *, text: Any = None) -> None:
         for at, cell in enumerate(row):
-            if isinstance(cell, str):
-                self._page.write_string(self._row, at, _clean(cell)[:LONGEST_TEXT], text or self._text)
-            elif isinstance(cell, Decimal):
-                self._page.write_number(self._row, at, cell, self._amount)
-            elif cell is not None:
-                self._page.write_number(self._row, at, cell)
+            _put(self._page, self._row, at, cell, text=text or self._text, amount=self._amount, count=None)
         self._row += 1
 
 
@@ -115,13 +110,17 @@ def _write(book: Any, name: str, sheet: Sheet) -> None:
     amount, count = book.add_format({"num_format": "#,##0.00"}), book.add_format({"num_format": "#,##0"})
     for number, row in enumerate(sheet.rows):
         for at, cell in enumerate(row):
-            if isinstance(cell, str):
-                page.write_string(number, at, _clean(cell)[:LONGEST_TEXT], bold if number == 0 else text)
-            elif isinstance(cell, Decimal):
-                # Sixteen digits, as every spreadsheet has: more than the largest amount that a column can hold.
-                page.write_number(number, at, cell, amount)
-            elif cell is not None:
-                page.write_number(number, at, cell, count)
+            _put(page, number, at, cell, text=bold if number == 0 else text, amount=amount, count=count)
+
+
+def _put(page: Any, number: int, at: int, cell: Cell, *, text: Any, amount: Any, count: Any) -> None:
+    if isinstance(cell, str):
+        page.write_string(number, at, _clean(cell)[:LONGEST_TEXT], text)
+    elif isinstance(cell, Decimal):
+        # Sixteen digits, as every spreadsheet has: more than the largest amount that a column can hold.
+        page.write_number(number, at, cell, amount)
+    elif cell is not None:
+        page.write_number(number, at, cell, count)
 
 
 def _widths(sheet: Sheet) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -29,6 +29,7 @@ from desk.flow import ExportStatus
 from desk.models import Export
 from payments import closing
 from payments.admin.reconciliation import PeriodForm
+from payments.models import DayClose
 
 LISTS: Final = "admin:{}_changelist"
 FAILURES: Final[dict[str, Text]] = {
@@ -73,7 +74,7 @@ class ExportAdmin(ReadOnlyAdmin):
     list_display = ("what", "standing", "filters", "format", "counted", "asked", "ended")
     list_filter = ("status",)
     ordering = ("-requested_at", "-id")
-    fields = ("what", "filters", "format", "standing", "asked", "ended")
+    fields = ("what", "filters", "format", "asked")
     readonly_fields = fields
     change_form_outer_before_template = "desk/export.html"
 
@@ -91,7 +92,6 @@ class ExportAdmin(ReadOnlyAdmin):
         view = self.admin_site.admin_view
         return [
             path("new/<str:kind>/", view(self.new_view), name="desk_export_new"),
-            path("accounting/", view(self.accounting_view), name="desk_accounting"),
             path("<uuid:export_id>/file/", view(self.file_view), name="desk_export_file"),
             *super().get_urls(),
         ]
@@ -138,10 +138,8 @@ class ExportAdmin(ReadOnlyAdmin):
             answer = self._give(request, asked, kind=accounting.KIND, query=accounting.written(period=period))
             if answer is not None:
                 return answer
-        closed_until = closing.first_open(otherwise=today) - timedelta(days=1)
-        return self._page(
-            request, "desk/accounting.html", title=_("Journal for accounting"), form=asked, closed_until=closed_until
-        )
+        closed = DayClose.objects.order_by("-day").first()
+        return self._page(request, "desk/accounting.html", title=_("Journal for accounting"), form=asked, closed=closed)
 
     def file_view(self, request: HttpRequest, export_id: Any) -> HttpResponseBase:
         """The file, to its owner alone."""
@@ -176,7 +174,6 @@ class ExportAdmin(ReadOnlyAdmin):
         except DomainError as refusal:
             asked.add_error(None, refusal.detail)
             return None
-        self.message_user(request, gettext("It is being made. You need not wait here."), messages.INFO)
         return redirect(reverse("admin:desk_export_change", args=[export.pk]))
 
     def _page(self, request: HttpRequest, template: str, **context: Any) -> TemplateResponse:

@@ -110,7 +110,7 @@ def paths_of(columns: Sequence[Column]) -> list[str]:
     return [path for column in columns for path in column.paths]
 
 
-def cells(columns: Sequence[Column], values: Sequence[Any]) -> list[Cell]:
+def cells(columns: Sequence[Column], *, values: Sequence[Any]) -> list[Cell]:
     """A row as it is written, of the values of `paths_of` these columns."""
     row, at = [], 0
     for column in columns:

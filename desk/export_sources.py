@@ -118,7 +118,7 @@ def _asking(query: str, user: User) -> HttpRequest:
         given.pop(name, None)
     request = HttpRequest()
     request.method = "GET"
-    request.GET = given  # type: ignore[assignment] - nothing that looks at it cares whether it can be changed
+    request.GET = given  # type: ignore[assignment]
     request.user = user
     return request
 

@@ -290,7 +290,7 @@ def _writer(source: Source, file_format: Format, file: IO[bytes], folder: Path) 
 
 
 def _add(source: Source, writer: Writer, batch: Batch, totals: accounting.Totals) -> accounting.Totals:
-    rows = [export_columns.cells(source.columns, row) for row in batch.rows]
+    rows = [export_columns.cells(source.columns, values=row) for row in batch.rows]
     writer.add(rows=rows)
     return accounting.add_up(totals=totals, rows=rows) if source.adds_up else totals
 

@@ -49,6 +49,9 @@ class DeskSite(UnfoldAdminSite):
     def get_urls(self) -> list[Any]:
         from desk import language
         from desk import second_factor_pages as pages  # Django makes the site before there are models
+        from desk.models import Export
+
+        shown: Any = self.get_model_admin(Export)
 
         def view(page: Any) -> Any:
             return csrf_protect(never_cache(partial(page, site=self)))
@@ -58,6 +61,7 @@ class DeskSite(UnfoldAdminSite):
             path("second-factor/set-up/", view(pages.set_up), name="second_factor_set_up"),
             path("month/", self.admin_view(self.month), name="month"),
             path("language/", self.admin_view(language.switch), name="language"),
+            path("accounting/journal/", self.admin_view(shown.accounting_view), name="desk_accounting"),
             *super().get_urls(),
         ]
 

@@ -693,8 +693,8 @@ JOURNEYS: Final[dict[str, Journey]] = {
     journey.__name__: journey
     for journey in (
         account, forgotten, from_elsewhere, told_elsewhere, erased, first_start, exported, refused, orphan, paid,
-        called_back, cancelled, expired, staff, withdrawn, failed, answer_lost, unsteady, lied_to, refunded, asked_about, decided,
-        resolved, taken_back, statements, nights, listed, closed_day,
+        called_back, cancelled, expired, staff, withdrawn, failed, answer_lost, unsteady, lied_to, refunded,
+        asked_about, decided, resolved, taken_back, statements, nights, listed, closed_day,
     )
 }  # fmt: skip
 """The shortest first: where a point is passed by several, a quick run takes the first of them."""
