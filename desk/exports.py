@@ -70,7 +70,8 @@ class Made:
 
 def is_short(source: Source) -> bool:
     """Whether it is given at once."""
-    return length(source, most=settings.EXPORTS.at_once) <= settings.EXPORTS.at_once
+    most: int = settings.EXPORTS.at_once
+    return length(source, most=most) <= most
 
 
 def length(source: Source, *, most: int) -> int:

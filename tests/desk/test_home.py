@@ -31,9 +31,7 @@ HOME = "/admin/"
 
 
 def browser(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
+    return staff.at_the_desk(user)
 
 
 def in_role(*roles: Role) -> Client:
