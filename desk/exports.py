@@ -44,7 +44,7 @@ BUDGET_SECONDS: Final = 20
 """One slice's time. Well below the task's own limits, and other tasks wait for no longer."""
 MOST_AT_ONCE: Final = 3
 MOST_TRIES: Final = 5
-MOST_ROWS_OF_XLSX: Final = 100_000
+MOST_ROWS_OF_XLSX: Final = 50_000
 """What is written in one slice, because a spreadsheet cannot be gone on with. More is taken out as CSV."""
 
 
