@@ -24,7 +24,7 @@ from django.db import OperationalError, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from core import batches, outbox
+from core import audit, batches, outbox
 from core.batches import Batch
 from core.errors import DomainError
 from core.listing import EAST_AFRICA
@@ -172,6 +172,9 @@ def note(*, actor: str, kind: str, words: list[str], file_format: str, rows: int
 
     What was filtered by stays out of the log, because somebody may have searched for an address.
     """
+    audit.record(
+        verb="export.made", actor=actor, subject=Export, label=kind, after={"rows": rows, "format": str(file_format)}
+    )
     log.info(
         "export.made", actor=actor, kind=kind, filters=len(words), format=str(file_format), rows=rows,
         export=str(export) if export else None,
