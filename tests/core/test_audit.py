@@ -24,13 +24,13 @@ from core.admin import ReadOnlyAdmin
 from core.audited_forms import HIDDEN
 from core.models import AuditEntry, Event
 from core.personal import erasing
-from desk import registry, wishes
+from desk import registry, showing, wishes
 from notifications import delivery, dispatch
 from notifications.models import Notification
 from notifications.webhooks import endpoints, messages
 from notifications.webhooks.models import WebhookMessage
 from orders import lifecycle
-from payments import closing, discrepancies, matching, nightly, refunds, replay, resolutions
+from payments import closing, discrepancies, matching, nightly, refunds, replay, resolutions, withdrawing
 from payments.models import Discrepancy, DiscrepancyKind, Payment, Refund, Resolution, StatementFormat, StatementLine
 from payments.replay import Wanted
 from products.models import Product
@@ -75,6 +75,19 @@ def _discrepancy_resolved() -> None:
 def _line() -> StatementLine:
     files.chapa("AP2,5.00,0,5.00,,ETB")
     return StatementLine.objects.get()
+
+
+def _discrepancy_snoozed() -> object:
+    with transaction.atomic():
+        discrepancies.found(kind=DiscrepancyKind.ORPHAN, subject="nx-2", ours="", theirs="success", at=now())
+    found = Discrepancy.objects.get(subject="nx-2")
+    return resolutions.snooze(discrepancy_id=found.pk, until=now() + timedelta(days=1), actor=BY, at=now())
+
+
+def _attempt_withdrawn() -> object:
+    gateway = FakeGateway()
+    payment = factories.pending_payment(order=factories.order(), gateway=gateway)
+    return withdrawing.withdraw(payment_id=payment.pk, actor=BY, reason="by telephone", gateway=gateway, at=now())
 
 
 def _line_ignored(*, actor: str = BY) -> StatementLine:
@@ -134,6 +147,9 @@ ACTS: dict[str, Callable[[], object]] = {
     "refund.approve": lambda: refunds.approve(refund_id=_waiting_refund().pk, actor=BY, at=now()),
     "refund.reject": lambda: refunds.reject(refund_id=_waiting_refund().pk, actor=BY, reason="no", at=now()),
     "discrepancy.resolve": _discrepancy_resolved,
+    "discrepancy.snooze": _discrepancy_snoozed,
+    "payment.withdraw": _attempt_withdrawn,
+    "order.show_link": lambda: showing.show_link(order=factories.order(), actor=BY),
     "statement.import": lambda: files.chapa("AP2,5.00,0,5.00,,ETB"),
     "statement.ignore": _line_ignored,
     "statement.reconsider": lambda: matching.reconsider(line_id=_line_ignored(actor="staff:1").pk, actor=BY),
@@ -163,6 +179,7 @@ ACTS: dict[str, Callable[[], object]] = {
 VERB_OF: dict[str, str] = {
     "admin.ask_chapa": "payment.ask",
     "match.begin": "statement.match",
+    "webhook.want_replay": "webhook.replay",
     "reconcile.start": "reconciliation.start",
 }
 """Where a transaction and its verb have different names."""
@@ -175,10 +192,19 @@ NOT_STAFFS: dict[str, str] = {
 }
 """Transactions of use cases that know who acts, and write no entry."""
 
-TRIED_ELSEWHERE = {"sign_in.lock", "user.change_own_password"}
-"""By tests of the desk's door (tests/desk/test_door.py)."""
+TRIED_ELSEWHERE = {"export.made", "sign_in.lock", "user.change_own_password"}
+"""By tests of exports and of the desk's door (tests/desk/)."""
 
 ACTIONS: dict[str, str] = {
+    "orders.Order:ask_chapa_now": "payment.ask",
+    "orders.Order:close_attempt": "payment.withdraw",
+    "orders.Order:give_back": "refund.request",
+    "orders.Order:send_again": "notification.resend",
+    "orders.Order:show_link": "order.show_link",
+    "orders.Order:cancel": "order.cancel",
+    "orders.Order:fulfil": "order.fulfil",
+    "payments.WebhookEvent:replay": "webhook.replay",
+    "payments.Discrepancy:snooze": "discrepancy.snooze",
     "payments.Payment:ask_chapa_now": "payment.ask",
     "payments.Payment:give_back": "refund.request",
     "payments.Refund:approve": "refund.approve",

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
 from core import delimited
-from core.models import Event
+from core.models import AuditEntry, Event
 from desk import export_columns, export_files, export_keeping, exports
 from desk.export_files import Format
 from desk.export_sources import ExportNotAllowed, ExportNotUnderstood, may
@@ -503,6 +503,11 @@ def test_every_export_is_written_down_with_who_what_and_how_many():
         (f"staff:{user.pk}", ORDERS, 60, 0),
     ]
     assert "somebody@gmail.com" not in log.text
+    noted = AuditEntry.objects.filter(verb="export.made").order_by("pk")
+    assert [(entry.actor, entry.subject_label, entry.after["rows"]) for entry in noted] == [
+        (f"staff:{user.pk}", ORDERS, 0),
+        (f"staff:{user.pk}", ORDERS, 60),
+    ]
 
 
 def test_the_lists_that_staff_read_can_be_taken_out():
