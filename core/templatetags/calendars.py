@@ -25,6 +25,12 @@ def day(at: date | None) -> str:
 
 
 @register.filter
+def beside(at: date) -> str:
+    """The day of the Ethiopian calendar alone, small."""
+    return spoken.beside(at)
+
+
+@register.filter
 def words(status: str) -> str:
     """A state as one reads it, in the language that is spoken."""
     return spoken.words(status)
