@@ -131,7 +131,7 @@ class TestTheSignIn:
 
         locked = sign_in(person)
 
-        assert re.search(r"Too many tries. The next one counts at \d\d:\d\d \(UTC\)", locked.content.decode())
+        assert re.search(r"Too many tries. The next one counts at \d\d:\d\d \(EAT\)", locked.content.decode())
         assert sign_in(staff.person(Role.SUPPORT)).status_code == 302, "the others are not locked out"
 
     def test_is_locked_for_an_address_that_nobody_has_just_the_same(self):
