@@ -70,7 +70,7 @@ def main() -> None:
     newest = Order.objects.order_by("-id").values_list("id", flat=True)[0]
     print(f"some {newest} orders, {requests} requests of each; wanted: p95 ≤ {WANTED_MS} ms\n")
     print(f"{'':<42}{'p50 ms':>8}{'p95 ms':>8}{'most':>7}   of it at p95: our CPU, database")
-    for name, address in (*_lists(requests), *_searches(requests)):
+    for name, address in (*_pages(requests), *_lists(requests), *_searches(requests)):
         took = [_timed(client, address(number)) for number in range(requests)]
         whole, cpu, database = (sorted(each[part] for each in took) for part in range(3))
         at = int(requests * 0.95)
@@ -115,6 +115,37 @@ LISTS: Final = {
     "payments/statementline": ("state__exact", ("differs", "ignored", "matched"), "booked_on"),
     "notifications/notification": ("status__exact", ("failed", "queued", "sent"), "created_at"),
 }
+
+
+def _pages(requests: int) -> Iterator[tuple[str, Address]]:
+    """What is no list: the home page, an order's story, the month, and order ↔ Chapa ↔ bank."""
+    from datetime import timedelta
+
+    from django.db.models import Max
+    from django.utils.timezone import now
+
+    from orders.models import Order
+
+    last = Order.objects.aggregate(last=Max("id"))["last"]
+    orders = [
+        Order.objects.filter(id__gte=1 + number * last // requests).order_by("id").values_list("id", flat=True)[0]
+        for number in range(requests)
+    ]
+    today = now().date()
+    yield "home", lambda n: ("/admin/", {})  # noqa: ARG005 - it is the same for every number
+    yield "an order", lambda n: (f"/admin/orders/order/{orders[n]}/change/", {})
+    yield "a month", lambda n: ("/admin/month/", {"month": f"{today - timedelta(days=n % 12 * 30):%Y-%m}"})
+    yield (
+        "order, Chapa, bank: some days",
+        lambda n: (
+            "/admin/payments/statementline/three-way/",
+            {
+                "since": (today - timedelta(days=7 + n * 300 // requests)).isoformat(),
+                "until": (today - timedelta(days=n * 300 // requests)).isoformat(),
+                "standing": ("", "at_bank", "at_chapa", "differs", "not_listed")[n % 5],
+            },
+        ),
+    )
 
 
 def _lists(requests: int) -> Iterator[tuple[str, Address]]:
