@@ -371,6 +371,9 @@ def concrete(template: str, scene: Scene, **changes: str) -> str:
         "message_id": str(scene.webhook.pk),
         # The staff site's
         "object_id": "1",
+        "verb": "resolve",
+        "export_id": str(scene.refund.pk),
+        "kind": "orders.order",
         "content_type_id": "1",
         "app_label": "orders",
         "id": "1",
