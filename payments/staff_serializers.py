@@ -117,6 +117,13 @@ class ResolutionIn(ReasonIn):
     tx_ref = StrictCharField(
         max_length=50, required=False, default="", allow_blank=True, help_text="Of the attempt, where it is `matched`."
     )
+    default_error_messages = {"not_matched": _("Only what is matched has a tx_ref.")}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        given: dict[str, Any] = super().validate(attrs)
+        if given["tx_ref"] and given["resolution"] != Resolution.MATCHED:
+            raise serializers.ValidationError({"tx_ref": [str(self.error_messages["not_matched"])]}, code="not_matched")
+        return given
 
 
 @example(

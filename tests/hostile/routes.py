@@ -288,7 +288,7 @@ CALLS: Final = (
         method="POST",
         template="api/v1/reconciliation/discrepancies/<int:discrepancy_id>/resolve/",
         who=_as_finance,
-        body=lambda _: {"resolution": "explained", "reason": "Chapa says so too"},
+        body=lambda _: {"resolution": "explained", "reason": "Chapa says so too", "tx_ref": ""},
     ),
     Call(method="GET", template="api/v1/webhooks/endpoints/", who=_as_boss),
     Call(method="POST", template="api/v1/webhooks/endpoints/", who=_as_boss, body=_endpoint),

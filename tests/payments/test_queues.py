@@ -195,3 +195,15 @@ def test_the_api_says_which_attempt_is_missing():
     )
 
     assert (answer.status_code, answer.json()["code"]) == (409, "no_such_attempt")
+
+
+def test_the_api_takes_no_attempt_where_nothing_is_matched(payment):
+    answer = Client().post(
+        f"/api/v1/reconciliation/discrepancies/{differs().pk}/resolve/",
+        {"resolution": "explained", "reason": "x", "tx_ref": payment.tx_ref},
+        content_type="application/json",
+        headers={"Authorization": staff.bearer(staff.person(Role.FINANCE))},
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+    assert Discrepancy.objects.get().status == "open"
