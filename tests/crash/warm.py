@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import django
@@ -21,3 +22,7 @@ app.loader.import_default_modules()
 app.finalize()
 _ = (config.wsgi, ageing, broker, journeys, judge, lives, play, shop, system)
 _ = (get_resolver().url_patterns, engines.all(), admin.site.urls)
+
+# What is there by now, stays. A collector that walks over it would copy its pages into every process that is forked.
+gc.collect()
+gc.freeze()
