@@ -56,9 +56,11 @@ def main() -> None:
     from django.conf import settings
     from django.test import Client
 
+    from config.warmup import warm_up
     from orders.models import Order
     from users.models import User
 
+    warm_up()  # as whoever serves it does
     settings.ALLOWED_HOSTS = ["testserver"]
     staff, _ = User.objects.get_or_create(
         email="bench@volume.invalid", defaults={"is_staff": True, "is_superuser": True}

@@ -133,6 +133,13 @@ def _log_as_django_does(**_: Any) -> None:
     """Keep Celery from configuring logging: Django's settings have done it."""
 
 
+@signals.worker_init.connect
+def _load_before_forking(**_: Any) -> None:
+    from config.warmup import warm_up
+
+    warm_up()
+
+
 @signals.task_prerun.connect
 def _look_at_the_connection(**_: Any) -> None:
     """Let a connection that is broken or old go before a task uses it, as Django does before a request."""
