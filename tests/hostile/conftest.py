@@ -14,6 +14,7 @@ from django.db import connection
 from tests import openid_provider
 from tests.core import recorded_log
 from tests.core.recorded_log import RecordedLog
+from tests.hostile import scene as scenes
 from tests.hostile import wire
 from tests.hostile.routes import Sender
 from tests.hostile.scene import Scene
@@ -30,7 +31,7 @@ def _by_whom_people_may_sign_in(settings: Any) -> None:
 
 @pytest.fixture
 def scene(transactional_db: None) -> Scene:
-    return Scene()
+    return scenes.fresh()
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import time
 import uuid
 from functools import cache
 from typing import Final
@@ -23,10 +25,13 @@ from payments.models import Discrepancy, DiscrepancyKind, Payment, Refund
 from products.models import Product
 from tests import factories, openid_provider
 from tests.gateways import FakeGateway
+from tests.hostile.rows import Rows, can_be_put_back
 from users import address_book, identities, recovery, sessions
 from users.models import Address, Identity, User
 
 PLENTY: Final = 1_000_000
+FRESH_SECONDS: Final = 60.0
+"""How long a scene that was made may be put back: its people have just signed in, its order can still be paid."""
 _GIVEN: Final = {"auth_permission", "django_content_type", "django_migrations"}
 """Written by migrations alone."""
 
@@ -145,6 +150,22 @@ class Scene:
 
     def new_bearer(self, user: User) -> dict[str, str]:
         return {"Authorization": f"Bearer {_bearer(User.objects.get(pk=user.pk))}"}
+
+
+_made: list[tuple[float, Scene, Rows]] = []
+
+
+def fresh() -> Scene:
+    """A scene in an empty database, as if it had just been made; once a minute it is."""
+    if _made and time.monotonic() - _made[0][0] < FRESH_SECONDS:
+        _, scene, rows = _made[0]
+        rows.put_back()
+        return copy.deepcopy(scene)
+    begun = time.monotonic()
+    scene = Scene()
+    if can_be_put_back():
+        _made[:] = [(begun, copy.deepcopy(scene), Rows.kept(tables=tables()))]
+    return scene
 
 
 class _Taking:
