@@ -12,11 +12,9 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import Q, Sum
-
 from core.money import Currency, Money
 from payments import closing, ledger
-from payments.models import Account, DayClose, JournalLine
+from payments.models import Account, DayClose
 
 YEARS: Final = range(2020, 2100)
 
@@ -93,7 +91,7 @@ def show(*, year: int, month: int, at: datetime) -> Month:
         evening = _evening(before.figures["accounts"])
     else:
         evening = ledger.balances(until=first - timedelta(days=1)) if first not in closes else {}
-    moved = _moved(first=max([first, *(day + timedelta(days=1) for day in closes)]), last=last)
+    moved = ledger.moved(first=max([first, *(day + timedelta(days=1) for day in closes)]), last=last)
     rows: list[Row] = []
     day = first
     while day <= last:
@@ -135,17 +133,6 @@ def _of_journal(evening: Mapping[_Key, Money], moved: Mapping[_Key, Money]) -> d
         change = moved.get(key, zero)
         standings[key] = Standing(moved=change, closing=evening.get(key, zero) + change)
     return standings
-
-
-def _moved(*, first: date, last: date) -> dict[date, dict[_Key, Money]]:
-    """What moved on the days that are not closed."""
-    days = Q(entry__booked_on__range=(first, last))
-    found: dict[date, dict[_Key, Money]] = {}
-    sums = JournalLine.objects.filter(days).order_by().values_list("entry__booked_on", "account", "currency")
-    for day, account, currency, amount in sums.annotate(sum=Sum("amount")):
-        known = Currency(currency)
-        found.setdefault(day, {})[Account(account), known] = Money(amount, known)
-    return found
 
 
 def _rows(day: date, close: DayClose | None, standings: Mapping[_Key, Standing]) -> list[Row]:

@@ -154,6 +154,25 @@ def balances(*, until: date | None = None) -> dict[tuple[Account, Currency], Mon
         }
 
 
+def moved(*, first: date, last: date) -> dict[date, dict[tuple[Account, Currency], Money]]:
+    """What moved on each account, by business day and currency; debits are positive.
+
+    Lines are looked up entry by entry: of some days there are few, and to join them the planner reads all there are.
+    """
+    found: dict[date, dict[tuple[Account, Currency], Money]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT entry.booked_on, line.account, line.currency, sum(line.amount) FROM payments_journalentry entry"
+            " CROSS JOIN LATERAL (SELECT * FROM payments_journalline WHERE entry_id = entry.id OFFSET 0) line"
+            " WHERE entry.booked_on BETWEEN %s AND %s GROUP BY 1, 2, 3",
+            [first, last],
+        )
+        for day, account, currency, total in cursor.fetchall():
+            known = Currency(currency)
+            found.setdefault(day, {})[Account(account), known] = Money(total, known)
+    return found
+
+
 def unapplied_of(*, payment_id: UUID, currency: Currency) -> Money:
     """How much of a payment pays no order and was not given back or promised yet."""
     with connection.cursor() as cursor:

@@ -17,7 +17,7 @@ from tests.volume.plans import whole_reads
 ORDERS = int(os.environ.get("NEXUS_VOLUME_ORDERS", "20000"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def many(django_db_setup: None, django_db_blocker: Any) -> Iterator[int]:
     """How many orders there are. They are taken away again, for other tests look at all there is."""
     with django_db_blocker.unblock():
