@@ -29,7 +29,7 @@ UNION ALL
 SELECT 'the journal', format('%s %s too much', sum(amount), currency)
 FROM payments_journalline GROUP BY currency HAVING sum(amount) <> 0;
 
--- INV2: An order is paid exactly when one payment settles it, with at least its total, in its currency.
+-- INV2: An order is paid exactly when one payment settles it, with its total, of at least as much, in its currency.
 WITH seen AS (
     SELECT id FROM orders_order WHERE created_at >= :since
     UNION SELECT order_id FROM payments_journalentry
@@ -41,10 +41,17 @@ FROM seen JOIN orders_order o ON o.id = seen.id LEFT JOIN payments_payment p ON 
 GROUP BY o.id
 HAVING count(p.id) FILTER (WHERE p.settles_order) <> (o.status IN ('paid', 'fulfilled', 'refunded'))::int
 UNION ALL
-SELECT o.number, format('%s %s were captured of %s %s', p.captured_amount, p.captured_currency, o.total_amount, o.currency)
+SELECT o.number, format('%s %s were captured and %s taken of %s %s', p.captured_amount, p.captured_currency,
+                        coalesce(p.applied_amount, p.amount), o.total_amount, o.currency)
 FROM seen JOIN orders_order o ON o.id = seen.id JOIN payments_payment p ON p.order_id = o.id AND p.settles_order
 WHERE p.status <> 'succeeded' OR p.captured_amount IS NULL OR p.captured_amount < o.total_amount
-   OR p.captured_currency <> o.currency OR p.amount <> o.total_amount OR p.currency <> o.currency;
+   OR p.captured_currency <> o.currency OR coalesce(p.applied_amount, p.amount) <> o.total_amount OR p.currency <> o.currency
+UNION ALL
+SELECT o.number, format('%s was begun for %s, and nobody is written down who applied it', p.tx_ref, other.number)
+FROM seen JOIN orders_order o ON o.id = seen.id JOIN payments_payment p ON p.order_id = o.id
+JOIN orders_order other ON other.id = p.begun_for_id
+WHERE NOT EXISTS (SELECT FROM payments_journalentry entry WHERE entry.payment_id = p.id AND entry.kind = 'applied'
+                  AND entry.order_id = p.order_id);
 
 -- INV3: A reference of Chapa's and one of ours stand for one payment or one refund, for ever.
 SELECT p.tx_ref AS subject, format('%s is the reference of %s too', p.gateway_reference, other.tx_ref) AS sentence
@@ -254,12 +261,18 @@ payments AS (
            coalesce(given.taken_of_unapplied, 0) AS taken_of_unapplied
     FROM seen JOIN payments_payment p ON p.order_id = seen.id LEFT JOIN given ON given.payment_id = p.id
 ),
+-- A payment's books are where the payment is, wherever it was when they were written: it may have been applied since.
 lines AS (
-    SELECT entry.order_id, entry.payment_id, entry.refund_id, line.account, line.amount, line.currency
-    FROM seen JOIN payments_journalentry entry ON entry.order_id = seen.id
+    SELECT entry.payment_id, entry.refund_id, line.account, line.amount, line.currency
+    FROM payments JOIN payments_journalentry entry ON entry.payment_id = payments.id
     JOIN payments_journalline line ON line.entry_id = entry.id
 ),
-sold AS (SELECT order_id, currency, -sum(amount) AS amount FROM lines WHERE account = 'sales' GROUP BY order_id, currency),
+sold AS (
+    SELECT entry.order_id, line.currency, -sum(line.amount) AS amount
+    FROM seen JOIN payments_journalentry entry ON entry.order_id = seen.id
+    JOIN payments_journalline line ON line.entry_id = entry.id
+    WHERE line.account = 'sales' GROUP BY entry.order_id, line.currency
+),
 kept AS (
     SELECT payment_id, currency,
            coalesce(sum(amount) FILTER (WHERE account IN ('chapa:clearing', 'chapa:fees', 'bank', 'differences')), 0) AS held,
@@ -279,7 +292,8 @@ orders AS (
 captures AS (
     SELECT p.*, CASE WHEN p.status = 'succeeded' OR p.status = 'mismatched' AND EXISTS (
                     SELECT FROM payments_journalentry entry WHERE entry.payment_id = p.id AND entry.kind = 'capture'
-                ) THEN p.captured_amount ELSE 0 END AS came
+                ) THEN p.captured_amount ELSE 0 END AS came,
+           CASE WHEN p.settles_order THEN coalesce(p.applied_amount, p.amount) ELSE 0 END AS taken
     FROM payments p
 )
 SELECT orders.number AS subject, format('sales say %s, the order %s', coalesce(sold.amount, 0), orders.sold) AS sentence
@@ -295,9 +309,9 @@ FROM captures c LEFT JOIN kept ON kept.payment_id = c.id AND kept.currency = c.c
 WHERE coalesce(kept.held, 0) <> c.came - c.arrived
 UNION ALL
 SELECT c.tx_ref, format('the journal keeps %s of it apart, not %s', coalesce(kept.unapplied, 0),
-                        c.came - CASE WHEN c.settles_order THEN c.amount ELSE 0 END - c.taken_of_unapplied)
+                        c.came - c.taken - c.taken_of_unapplied)
 FROM captures c LEFT JOIN kept ON kept.payment_id = c.id AND kept.currency = c.captured_currency
-WHERE coalesce(kept.unapplied, 0) <> c.came - CASE WHEN c.settles_order THEN c.amount ELSE 0 END - c.taken_of_unapplied
+WHERE coalesce(kept.unapplied, 0) <> c.came - c.taken - c.taken_of_unapplied
 UNION ALL
 SELECT r.reference, format('the journal owes %s for it, and it is %s over %s', coalesce(owed.amount, 0), r.status, r.amount)
 FROM payments p JOIN payments_refund r ON r.payment_id = p.id LEFT JOIN owed ON owed.refund_id = r.id

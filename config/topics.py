@@ -30,6 +30,7 @@ TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "payment.unknown": (),
     "payment.noted": (),
     "payment.succeeded": ("notifications.write_webhooks",),
+    "payment.applied": ("notifications.write_webhooks",),
     "payment.failed": ("notifications.dispatch", "notifications.write_webhooks"),
     "payment.cancelled": ("notifications.write_webhooks",),
     "payment.mismatched": ("notifications.write_webhooks",),

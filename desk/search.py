@@ -107,7 +107,7 @@ KINDS: Final = (
     Kind(
         name="payments", title=_("Payments"), model=Payment, permission="payments.view_payment",
         exact=("tx_ref", "gateway_reference", "request_id"), unique=("tx_ref", "gateway_reference"),
-        amount="captured_amount", currency="captured_currency", related=("order",),
+        amount="captured_amount", currency="captured_currency", related=("order", "begun_for"),
     ),
     Kind(
         name="refunds", title=_("Refunds"), model=Refund, permission="payments.view_refund",

@@ -113,7 +113,16 @@ def _of_order(order: Order) -> dict[str, Any]:
 def _of_payment(payment: Payment) -> dict[str, Any]:
     money = payment.captured or payment.total
     return {
-        "about": " · ".join(each for each in (payment.order.number, payment.method, payment.gateway_reference) if each),
+        "about": " · ".join(
+            each
+            for each in (
+                payment.order.number,
+                payment.begun_for.number if payment.begun_for is not None else "",
+                payment.method,
+                payment.gateway_reference,
+            )
+            if each
+        ),
         "status": listing.words(payment.status),
         "tone": PAYMENT_LABELS.get(payment.status, ""),
         "amount": listing.amount(money.amount, money.currency),

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
@@ -26,6 +26,7 @@ from payments.gateway import Outcome, Question
 from payments.models import (
     Discrepancy,
     Disposition,
+    EntryKind,
     GatewayCall,
     JournalEntry,
     JournalLine,
@@ -92,11 +93,13 @@ class Story:
 def tell(*, order: Order, may: Callable[[str], bool]) -> Story:
     """What happened to an order, oldest first, of which `may` says what may be seen (`payments.view_refund`).
 
-    At most twelve statements, however much has happened.
+    A payment whose money was applied to another order is told of by both. At most thirteen statements, however much
+    has happened.
     """
-    payments = _newest(Payment.objects.filter(order=order), "-created_at") if may("payments.view_payment") else []
+    told_of = Payment.objects.told_of(order).select_related("order", "begun_for")
+    payments = _newest(told_of, "-created_at") if may("payments.view_payment") else []
     refunds = (
-        _newest(Refund.objects.filter(payment__order=order).select_related("payment"), "-created_at")
+        _newest(Refund.objects.filter(_of_its_payments("payment", order)).select_related("payment"), "-created_at")
         if may("payments.view_refund")
         else []
     )
@@ -106,9 +109,10 @@ def tell(*, order: Order, may: Callable[[str], bool]) -> Story:
     tellers: tuple[tuple[str, Callable[[], Iterable[Entry]]], ...] = (
         ("orders.view_orderhistory", lambda: _order_moves(order)),
         ("payments.view_paymenthistory", lambda: _payment_moves(order)),
+        ("payments.view_payment", lambda: _applied([each for each in payments if each.begun_for is not None], order)),
         ("payments.view_gatewaycall", lambda: _asked(subjects)),
         ("payments.view_webhookevent", lambda: _heard([payment.tx_ref for payment in payments])),
-        ("payments.view_journalentry", lambda: _booked(order)),
+        ("payments.view_journalentry", lambda: _booked(order, payments)),
         ("payments.view_refundhistory", lambda: _refund_moves(order)),
         ("payments.view_discrepancy", lambda: _differences(order)),
     )
@@ -123,6 +127,10 @@ def tell(*, order: Order, may: Callable[[str], bool]) -> Story:
         messages=tuple(messages),
         is_whole=all(len(kind) < MOST for kind in told),
     )
+
+
+def _of_its_payments(path: str, order: Order) -> Q:
+    return Q(**{f"{path}__order": order}) | Q(**{f"{path}__begun_for": order})
 
 
 _RANK: Final = {kind: rank for rank, kind in enumerate(
@@ -163,7 +171,8 @@ _PAYMENT_TONES: Final = {
 
 
 def _payment_moves(order: Order) -> Iterator[Entry]:
-    for move in _newest(PaymentHistory.objects.filter(payment__order=order).select_related("payment"), "-at"):
+    moves = PaymentHistory.objects.filter(_of_its_payments("payment", order)).select_related("payment")
+    for move in _newest(moves, "-at"):
         payment = move.payment
         if move.from_status:
             title = _("Payment %(tx_ref)s: %(status)s") % {"tx_ref": payment.tx_ref, "status": words(move.to_status)}
@@ -177,6 +186,30 @@ def _payment_moves(order: Order) -> Iterator[Entry]:
             actor=move.actor,
             tone=_PAYMENT_TONES.get(PaymentStatus(move.to_status), Tone.PLAIN),
             row=payment,
+        )
+
+
+def _applied(payments: list[Payment], order: Order) -> Iterator[Entry]:
+    """Money of a payment that paid another order than it was begun for, as both of them tell it."""
+    if not payments:
+        return
+    booked = JournalEntry.objects.filter(payment__in=payments, kind=EntryKind.APPLIED)
+    entries = {entry.payment_id: entry for entry in booked}
+    for payment in payments:
+        entry, other = entries.get(payment.pk), payment.begun_for
+        if entry is None or other is None:
+            continue
+        title = _("%(money)s of %(tx_ref)s, which came for order %(number)s, paid this order")
+        if payment.order_id != order.pk:
+            title, other = _("%(money)s of %(tx_ref)s paid order %(number)s instead"), payment.order
+        yield Entry(
+            at=entry.written_at,
+            kind=Kind.PAYMENT,
+            title=title % {"money": payment.taken, "tx_ref": payment.tx_ref, "number": other.number},
+            detail=entry.reason,
+            actor=entry.actor,
+            tone=Tone.GOOD,
+            row=other,
         )
 
 
@@ -218,8 +251,12 @@ def _heard(tx_refs: list[str]) -> Iterator[Entry]:
         )
 
 
-def _booked(order: Order) -> Iterator[Entry]:
-    entries = JournalEntry.objects.filter(order=order).prefetch_related(
+def _booked(order: Order, payments: list[Payment]) -> Iterator[Entry]:
+    # Of money that was applied to this order, what was booked where it came from as well; and there, that it left.
+    moved = [payment for payment in payments if payment.begun_for is not None]
+    came = Q(payment__in=[payment.pk for payment in moved if payment.order_id == order.pk])
+    left = Q(payment__in=[payment.pk for payment in moved if payment.order_id != order.pk], kind=EntryKind.APPLIED)
+    entries = JournalEntry.objects.filter(Q(order=order) | left | came).prefetch_related(
         Prefetch("lines", queryset=JournalLine.objects.order_by("id"))
     )
     for entry in _newest(entries, "-id"):
@@ -236,7 +273,7 @@ def _booked(order: Order) -> Iterator[Entry]:
 
 def _refund_moves(order: Order) -> Iterator[Entry]:
     tones = {RefundStatus.SUCCEEDED: Tone.GOOD, RefundStatus.FAILED: Tone.BAD, RefundStatus.REVERSED: Tone.BAD}
-    moves = RefundHistory.objects.filter(refund__payment__order=order).select_related("refund")
+    moves = RefundHistory.objects.filter(_of_its_payments("refund__payment", order)).select_related("refund")
     for move in _newest(moves, "-at"):
         yield Entry(
             at=move.written_at,

@@ -29,6 +29,7 @@ class Why(StrEnum):
     GIVEN_BACK = "given_back"
     A_PERSON_DECIDES = "a_person_decides"
     MONEY_CAME_LATE = "money_came_late"
+    PAID_ANOTHER_ORDER = "paid_another_order"
     CHAPA_SAID_SO = "chapa_said_so"
     PAGE_OPEN = "page_open"
     NO_ANSWER = "no_answer"
@@ -49,7 +50,9 @@ class Explanation:
 
 def explain(*, order: Order) -> Explanation:
     """What is the matter with this order. Six statements at most, and nothing is changed."""
-    payments = list(Payment.objects.filter(order=order).order_by("created_at", "id"))
+    told = Payment.objects.told_of(order).select_related("order", "begun_for").order_by("created_at", "id")
+    payments = [payment for payment in told if payment.order_id == order.pk]
+    gone = [payment for payment in told if payment.order_id != order.pk]
     undecided = Discrepancy.objects.filter(order=order, status=DiscrepancyStatus.OPEN).order_by("pk").first()
     if undecided is not None:
         return _undecided(undecided)
@@ -63,7 +66,7 @@ def explain(*, order: Order) -> Explanation:
         return heard
     if order.status == OrderStatus.AWAITING_PAYMENT:
         return _awaiting(order, payments[-1] if payments else None)
-    return _closed(order, payments)
+    return _paid_another(gone[-1]) if gone else _closed(order, payments)
 
 
 def _undecided(discrepancy: Discrepancy) -> Explanation:
@@ -88,7 +91,12 @@ def _paid(order: Order, payments: list[Payment]) -> Explanation:
         )
     settling = next((payment for payment in payments if payment.settles_order), None)
     came = settling.captured if settling is not None else order.total
-    if settling is not None and settling.method:
+    if settling is not None and settling.begun_for is not None:
+        sentence = _("It is paid: %(money)s of what had come for order %(number)s.") % {
+            "money": settling.taken,
+            "number": settling.begun_for.number,
+        }
+    elif settling is not None and settling.method:
         sentence = _("It is paid: %(money)s came by %(method)s.") % {"money": came, "method": settling.method}
     else:
         sentence = _("It is paid: %(money)s came.") % {"money": came}
@@ -110,6 +118,15 @@ def _paid(order: Order, payments: list[Payment]) -> Explanation:
             then=_("Nothing happens by itself: send it again, or call."),
         )
     return Explanation(why=Why.PAID, sentence=sentence, then=_("It waits to be fulfilled."))
+
+
+def _paid_another(payment: Payment) -> Explanation:
+    return Explanation(
+        why=Why.PAID_ANOTHER_ORDER,
+        sentence=_("%(money)s came when it was no longer to be paid; order %(number)s was paid with it instead.")
+        % {"money": payment.captured, "number": payment.order.number},
+        then=_("Nothing more happens here: see that order."),
+    )
 
 
 def _late(order: Order, payment: Payment) -> Explanation:

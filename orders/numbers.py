@@ -32,6 +32,12 @@ class OrderNumberConverter:
         return value
 
 
+def meant(term: str) -> str:
+    """The order's number that somebody may have meant; what was typed, where it is none."""
+    converter, plain = OrderNumberConverter(), term.strip()
+    return converter.to_python(plain) if converter.matches(plain) else plain
+
+
 def spellings(term: str) -> list[str]:
     """What somebody typed, and the order's number that they may have meant by it."""
     found = {term, term.lower(), term.upper()}

@@ -81,8 +81,9 @@ class OrderPayments(Endpoint):
     @refuses(OrderNotFound)
     def get(self, request: Request, number: str) -> Response:
         order = access.find(number=number, principal=principal_of(request), at=now())
-        found = Payment.objects.filter(order=order).order_by("-created_at")
-        return Response({"next": None, "previous": None, "results": [represent(payment) for payment in found]})
+        found = Payment.objects.told_of(order).order_by("-created_at")
+        results = [represent(payment, order_id=order.pk) for payment in found]
+        return Response({"next": None, "previous": None, "results": results})
 
     @extend_schema(
         request=PaymentIn,

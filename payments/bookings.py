@@ -3,6 +3,7 @@
 | what happened                     | debit                     | credit                                  |
 |-----------------------------------|---------------------------|-----------------------------------------|
 | money was captured                | chapa:clearing, chapa:fees | sales (the order), customers:unapplied |
+| … and pays another order          | customers:unapplied       | sales (that order)                      |
 | a person found that none came     | customers:unapplied       | chapa:clearing, chapa:fees              |
 | a refund was decided              | customers:unapplied, sales | refunds:payable                        |
 | … and will not happen             | refunds:payable           | customers:unapplied, sales              |
@@ -48,6 +49,20 @@ def captured(*, payment: Payment, order_takes: Money | None, at: datetime) -> No
         at=at,
         order_id=payment.order_id,
         payment_id=payment.pk,
+    )
+
+
+def applied(*, payment: Payment, amount: Money, actor: str, reason: str, at: datetime) -> None:
+    """A person said that money which was kept apart pays the order that the payment is of now. Once, for ever."""
+    ledger.post(
+        kind=EntryKind.APPLIED,
+        reference=f"payment:{payment.pk}:applied",
+        lines=[Line.debit(Account.UNAPPLIED, amount), Line.credit(Account.SALES, amount)],
+        at=at,
+        order_id=payment.order_id,
+        payment_id=payment.pk,
+        actor=actor,
+        reason=reason,
     )
 
 

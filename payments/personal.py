@@ -66,10 +66,11 @@ class Unsettled(StrEnum):
 def unsettled(*, orders: QuerySet[Order]) -> list[Unsettled]:
     """What stands open of the money of these orders; nothing where all of it is settled."""
     payments = Payment.objects.filter(order__in=orders)
+    # By payment, not by the order that an entry names: what was kept apart of one order may have paid another since.
     owed = (
-        JournalLine.objects.filter(entry__order__in=orders, account__in=[Account.UNAPPLIED, Account.REFUNDS])
+        JournalLine.objects.filter(entry__payment__in=payments, account__in=[Account.UNAPPLIED, Account.REFUNDS])
         .order_by()
-        .values("entry__order", "account", "currency")
+        .values("entry__payment", "account", "currency")
         .annotate(left=Sum("amount"))
         .exclude(left=0)
     )
@@ -93,7 +94,8 @@ def erase_order(*, order: Order, pseudonym: str, mentions: Mentions) -> Counts: 
 
     Call it under the order's lock, in `core.personal.erasing`.
     """
-    payments = Payment.objects.filter(order=order)
+    # One whose money was applied to another order still tells of the person who paid it.
+    payments = Payment.objects.told_of(order)
     refunds = Refund.objects.filter(payment__in=payments)
     texts = {
         "payments.Payment": (payments, ["failure_reason"]),
@@ -115,9 +117,10 @@ def erase_order(*, order: Order, pseudonym: str, mentions: Mentions) -> Counts: 
 
 def with_bodies(*, orders: QuerySet[Order]) -> QuerySet[WebhookEvent]:
     """What Chapa posted about these orders and is still kept whole."""
-    return WebhookEvent.objects.filter(
-        tx_ref__in=Payment.objects.filter(order__in=orders).values("tx_ref"), extract_sha256=None
-    ).exclude(body=b"")
+    here, elsewhere = Payment.objects.filter(order__in=orders), Payment.objects.filter(begun_for__in=orders)
+    # Two lists made one: with an OR between them PostgreSQL would read all payments there are.
+    tx_refs = here.order_by().values("tx_ref").union(elsewhere.order_by().values("tx_ref"), all=True)
+    return WebhookEvent.objects.filter(tx_ref__in=tx_refs, extract_sha256=None).exclude(body=b"")
 
 
 def extract(*, webhook_id: int) -> None:

@@ -41,6 +41,24 @@ WHERE (coalesce(booked.captured, 0), coalesce(booked.fee, 0)) IS DISTINCT FROM C
 ORDER BY payment.created_at, payment.id
 """
 
+# What of it pays its order: booked with the capture, or, where it paid none at first, when it was applied to another.
+_APPLIED = """
+WITH booked AS (
+    SELECT entry.payment_id, -sum(line.amount) AS taken, min(entry.id) AS first
+    FROM payments_journalentry entry JOIN payments_journalline line ON line.entry_id = entry.id
+    WHERE entry.payment_id IS NOT NULL AND entry.kind IN ('capture', 'applied') AND line.account = 'sales' GROUP BY 1
+), expected AS (
+    SELECT id, tx_ref, created_at,
+           CASE WHEN settles_order THEN coalesce(applied_amount, amount) ELSE 0 END AS taken
+    FROM payments_payment
+)
+SELECT 'payment ' || payment.tx_ref || ' pays ' || payment.taken || ' of its order; the journal has '
+       || coalesce(booked.taken, 0) || coalesce(' (first entry ' || booked.first || ')', '')
+FROM expected payment LEFT JOIN booked ON booked.payment_id = payment.id
+WHERE payment.taken <> coalesce(booked.taken, 0)
+ORDER BY payment.created_at, payment.id
+"""
+
 _REFUNDS = """
 WITH booked AS (
     SELECT entry.refund_id, line.currency,
@@ -116,7 +134,7 @@ FROM payments_journalentry entry JOIN payments_journalline line ON line.entry_id
 GROUP BY entry.id, entry.reference, line.currency HAVING sum(line.amount) <> 0 ORDER BY entry.id
 """
 
-CHECKS: Final = (_UNBALANCED, _PAYMENTS, _REFUNDS, _ORDERS, _PAYABLE)
+CHECKS: Final = (_UNBALANCED, _PAYMENTS, _APPLIED, _REFUNDS, _ORDERS, _PAYABLE)
 
 
 def disagreements() -> Iterator[str]:

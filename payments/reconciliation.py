@@ -15,8 +15,7 @@ from core import audit, outbox
 from core.crashpoints import crashpoint
 from core.models import Event
 from core.transactions import durable
-from orders.models import Order
-from payments import checkout, discrepancies, refunds, repayments, schedule, settlement
+from payments import checkout, discrepancies, locking, refunds, repayments, schedule, settlement
 from payments.flow import OPEN, SETTLED, PaymentStatus
 from payments.gateway import PaymentGateway, Refused, Unavailable, Verdict, Verification
 from payments.models import DiscrepancyKind, Payment
@@ -125,8 +124,7 @@ def recheck(*, payment: Payment, gateway: PaymentGateway, at: datetime) -> Payme
         log.info("recheck.unanswered", tx_ref=payment.tx_ref, why=str(silence))
         return payment  # the lease runs out, and somebody looks again
     with durable("recheck"):
-        Order.objects.locked(number=payment.order.number)
-        payment = Payment.objects.get(pk=payment.pk)
+        payment, _order = locking.hold(payment=payment)
         for kind, ours, theirs in _what_differs(payment, said):
             discrepancies.found(
                 kind=kind, subject=payment.tx_ref, ours=ours, theirs=theirs, payment=payment, at=at,

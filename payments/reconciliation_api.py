@@ -14,8 +14,9 @@ from rest_framework.response import Response
 from core import edge, problems
 from core.openapi import refuses
 from core.paging import NewestFirst
+from orders import numbers
 from orders.api import Endpoint, principal_of
-from payments import nightly, refunds, resolutions
+from payments import applying, checkout, locking, nightly, providers, refunds, resolutions
 from payments.filters import DiscrepancyFilter
 from payments.models import Discrepancy, ReconciliationRun, Resolution
 from payments.models.reconciliation import DISCREPANCY_KINDS, DISCREPANCY_STATUSES
@@ -104,17 +105,35 @@ class DiscrepancyResolution(Endpoint):
         problems.NotAllowed,
         refunds.PaymentNotRefundable,
         refunds.RefundExceedsCaptured,
+        locking.PaymentMoved,
+        applying.NoSuchOrder,
+        applying.SameOrder,
+        checkout.OrderNotPayable,
+        applying.AnotherCustomersOrder,
+        applying.CurrencyDiffers,
+        applying.ModeDiffers,
+        applying.PaymentDisputed,
+        applying.TooLittleUnapplied,
+        applying.RefundUnderWay,
     )
     def post(self, request: Request, discrepancy_id: int) -> Response:
         given = edge.read(ResolutionIn(data=request.data))
         resolution = Resolution(given["resolution"])
-        if resolution is Resolution.REFUND:  # money leaves, as by any other refund
+        if resolution in {Resolution.REFUND, Resolution.APPLIED}:  # money leaves, or goods do, as by any other refund
             SignedInRecently().has_permission(request, self)
+        target = None
+        if resolution is Resolution.APPLIED:
+            target = applying.Target(
+                number=numbers.meant(given["order"]),
+                mode=providers.chapa_for_web().mode,
+                is_anothers=given["another_customer"],
+            )
         discrepancy = resolutions.resolve(
             discrepancy_id=discrepancy_id,
             resolution=resolution,
             reason=given["reason"],
             tx_ref=given["tx_ref"],
+            target=target,
             actor=principal_of(request).actor,
             at=now(),
         )

@@ -17,7 +17,7 @@ from core.money import Currency, Money
 from core.openapi import IDEMPOTENCY_KEY, refuses
 from orders import access
 from orders.api import Endpoint, principal_of, user_of
-from payments import refunds
+from payments import locking, refunds
 from payments.models import Payment, Refund
 from payments.staff_serializers import ApprovalIn, ReasonIn, RefundIn, RefundOut, represent_refund
 from users.roles import may
@@ -51,6 +51,7 @@ class PaymentRefunds(Endpoint):
         refunds.PaymentNotRefundable,
         refunds.RefundCurrencyMismatch,
         refunds.RefundExceedsCaptured,
+        locking.PaymentMoved,
     )
     def post(self, request: Request, payment_id: UUID) -> HttpResponse:
         edge.idempotency_key(request)
@@ -95,7 +96,7 @@ class RefundApproval(Endpoint):
     @extend_schema(
         request=ApprovalIn, responses={200: RefundOut}, summary="Let a refund happen that somebody else asked for"
     )
-    @refuses(refunds.RefundNotFound, refunds.RefundNotAwaitingApproval, refunds.RefundOwnApproval)
+    @refuses(refunds.RefundNotFound, refunds.RefundNotAwaitingApproval, refunds.RefundOwnApproval, locking.PaymentMoved)
     def post(self, request: Request, refund_id: UUID) -> Response:
         edge.read(ApprovalIn(data=request.data))
         return Response(
@@ -108,7 +109,7 @@ class RefundRejection(Endpoint):
     permission_classes = [may("payments.approve_refund"), SignedInRecently]
 
     @extend_schema(request=ReasonIn, responses={200: RefundOut}, summary="Forbid a refund that somebody else asked for")
-    @refuses(refunds.RefundNotFound, refunds.RefundNotAwaitingApproval, refunds.RefundOwnApproval)
+    @refuses(refunds.RefundNotFound, refunds.RefundNotAwaitingApproval, refunds.RefundOwnApproval, locking.PaymentMoved)
     def post(self, request: Request, refund_id: UUID) -> Response:
         given = edge.read(ReasonIn(data=request.data))
         refund = refunds.reject(

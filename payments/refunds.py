@@ -23,7 +23,7 @@ from core.money import Currency, Money
 from core.transactions import durable
 from orders import lifecycle
 from orders.models import Order
-from payments import approvals, discrepancies, repayments, schedule
+from payments import approvals, discrepancies, locking, repayments, schedule
 from payments.flow import REFUND_UNDER_WAY, PaymentStatus, RefundStatus
 from payments.gateway import PaymentGateway, RefundReceipt, RefundVerdict, Refused, Unavailable, Verdict
 from payments.models import DiscrepancyKind, Payment, Refund, RefundCause
@@ -76,7 +76,7 @@ def request(
     Above the approval limit, and beyond what one person may give back in a day, it waits for a second person. Money
     that pays no order goes back first, the order's own after it.
 
-    :raises PaymentNotFound: · PaymentNotRefundable: · RefundExceedsCaptured: · RefundCurrencyMismatch:
+    :raises PaymentNotFound: · PaymentNotRefundable: · RefundExceedsCaptured: · RefundCurrencyMismatch: · PaymentMoved:
     :raises RequestInProgress: · IdempotencyKeyReused: · AlreadyAnswered: as `Once.begin` does.
     """
     with durable("refund.request"):
@@ -149,7 +149,7 @@ def find(*, refund_id: UUID) -> Refund:
 
 def keep_apart(*, payment: Payment, order: Order, why: str, at: datetime) -> None:
     """Money that pays no order is the customer's. By policy it goes back by itself, or a person is asked."""
-    unapplied = repayments.unapplied(payment)
+    unapplied = repayments.free(payment)
     log.warning("payment.unapplied", order=order.number, tx_ref=payment.tx_ref, amount=str(unapplied), why=why)
     if settings.SURPLUS_POLICY == "automatic" and payment.gateway_reference:
         _open(
@@ -165,7 +165,7 @@ def keep_apart(*, payment: Payment, order: Order, why: str, at: datetime) -> Non
     discrepancies.found(
         kind=DiscrepancyKind.SURPLUS,
         subject=payment.tx_ref,
-        ours=str(payment.total if payment.settles_order else Money.zero(unapplied.currency)),
+        ours=str(payment.taken if payment.settles_order else Money.zero(unapplied.currency)),
         theirs=str(payment.captured),
         detail=why,
         payment=payment,
@@ -178,10 +178,8 @@ def give_back_unapplied(*, payment: Payment, reason: str, actor: str, at: dateti
 
     :raises PaymentNotRefundable: where none of it is left.
     """
-    order = Order.objects.locked(number=payment.order.number)
-    payment = Payment.objects.get(pk=payment.pk)
-    # What a refund that awaits approval is to take is still booked there, and is not to be given twice.
-    unapplied = repayments.unapplied(payment) - repayments.promised(payment)
+    payment, order = locking.hold(payment=payment)
+    unapplied = repayments.free(payment)
     if not unapplied or not payment.gateway_reference:
         raise PaymentNotRefundable("Nothing of it is kept apart any more.")
     if payment.state is PaymentStatus.MISMATCHED:
@@ -198,8 +196,7 @@ def record_outside(*, payment: Payment, reason: str, actor: str, at: datetime) -
 
     :raises PaymentNotRefundable: where by our books nothing of it is left to have been given back.
     """
-    order = Order.objects.locked(number=payment.order.number)
-    payment = Payment.objects.get(pk=payment.pk)
+    payment, order = locking.hold(payment=payment)
     left = repayments.refundable(payment=payment)
     if payment.state is not PaymentStatus.SUCCEEDED or not left:
         raise PaymentNotRefundable("By our books nothing of it is left.")
@@ -374,17 +371,17 @@ def _check_decision(refund: Refund, actor: str) -> None:
 
 
 def _locked_payment(payment_id: UUID) -> tuple[Payment, Order]:
-    """The order's lock first, then the payment as it is under it."""
     seen = Payment.objects.select_related("order").filter(pk=payment_id).only("pk", "order__number").first()
     if seen is None:
         raise PaymentNotFound
-    order = Order.objects.locked(number=seen.order.number)
-    return Payment.objects.get(pk=payment_id), order
+    return locking.hold(payment=seen)
 
 
 def _locked(refund_id: UUID) -> tuple[Refund, Order]:
     seen = Refund.objects.select_related("payment__order").filter(pk=refund_id).first()
     if seen is None:
         raise RefundNotFound
-    order = Order.objects.locked(number=seen.payment.order.number)
-    return Refund.objects.select_related("payment").get(pk=refund_id), order
+    payment, order = locking.hold(payment=seen.payment)
+    refund = Refund.objects.get(pk=refund_id)
+    refund.payment = payment
+    return refund, order

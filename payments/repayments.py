@@ -40,13 +40,12 @@ def write(
     *, payment: Payment, amount: Money, cause: RefundCause, reason: str, actor: str, decided_by: str, at: datetime
 ) -> Refund:
     """Write the intent down. What pays no order is given back first; nothing is booked before it is decided."""
-    free = unapplied(payment) - promised(payment)
     refund = Refund(
         payment=payment,
         reference=f"nxr-{base64.b32encode(secrets.token_bytes(15)).decode().lower()}",
         cause=cause,
         amount=amount.amount,
-        from_unapplied=min(free, amount).amount,
+        from_unapplied=min(free(payment), amount).amount,
         currency=amount.currency,
         reason=reason[:300],
         requested_by=actor,
@@ -234,6 +233,11 @@ def promised(payment: Payment) -> Money:
     waiting = Refund.objects.filter(payment=payment, status=RefundStatus.AWAITING_APPROVAL)
     total = waiting.aggregate(sum=Sum("from_unapplied"))["sum"]
     return Money(total or Decimal(0), Currency(payment.captured_currency))
+
+
+def free(payment: Payment) -> Money:
+    """What of a payment pays no order, and no refund is to take: it could be given back, or pay one."""
+    return unapplied(payment) - promised(payment)
 
 
 def refunding(payment: Payment) -> Money:

@@ -16,7 +16,8 @@ from core.errors import DomainError
 from core.money import Money
 from core.transactions import durable
 from orders.models import Order
-from payments import bookings, refunds
+from payments import applying, bookings, locking, refunds
+from payments.applying import NoSuchOrder, Target
 from payments.flow import DiscrepancyStatus, PaymentStatus
 from payments.models import Account, Discrepancy, DiscrepancyKind, JournalEntry, Payment, Resolution
 
@@ -62,11 +63,13 @@ POSSIBLE: Final[Mapping[DiscrepancyKind, tuple[Resolution, ...]]] = {
     _K.STATUS: (_R.EXPLAINED, _R.ACCEPT_THEIRS),
     _K.MODE: (_R.EXPLAINED,),
     _K.REFERENCE: (_R.EXPLAINED,),
-    _K.SURPLUS: (_R.EXPLAINED, _R.REFUND),
-    _K.REFUND: (_R.EXPLAINED,),
+    _K.SURPLUS: (_R.EXPLAINED, _R.REFUND, _R.APPLIED),
+    _K.REFUND: (_R.EXPLAINED, _R.APPLIED),
     _K.ORPHAN: (_R.EXPLAINED, _R.MATCHED),
 }
-"""What may be decided about which kind. While the payment is `mismatched` it is one of `_HELD` instead."""
+"""What may be decided about which kind. While the payment is `mismatched` it is one of `_HELD` instead; what is too
+much of a payment that pays an order is not applied to a second one.
+"""
 
 
 def possible(discrepancy: Discrepancy) -> tuple[Resolution, ...]:
@@ -93,7 +96,9 @@ def possible_of(discrepancies: Sequence[Discrepancy]) -> dict[int, tuple[Resolut
             return ()
         payment = held.get(discrepancy.pk)
         if payment is None:
-            return POSSIBLE[DiscrepancyKind(discrepancy.kind)]
+            pays = discrepancy.payment is None or discrepancy.payment.settles_order
+            of_kind = POSSIBLE[DiscrepancyKind(discrepancy.kind)]
+            return tuple(answer for answer in of_kind if answer is not _R.APPLIED or not pays)
         is_booked = bookings.capture_reference(payment) in booked
         return _HELD if is_booked and payment.gateway_reference else (_R.NOT_RECEIVED,)
 
@@ -101,30 +106,47 @@ def possible_of(discrepancies: Sequence[Discrepancy]) -> dict[int, tuple[Resolut
 
 
 def resolve(
-    *, discrepancy_id: int, resolution: Resolution, reason: str, actor: str, at: datetime, tx_ref: str = ""
+    *,
+    discrepancy_id: int,
+    resolution: Resolution,
+    reason: str,
+    actor: str,
+    at: datetime,
+    tx_ref: str = "",
+    target: Target | None = None,
 ) -> Discrepancy:
     """Close a discrepancy as a person decided, and book what the decision books.
 
-    `tx_ref` names the attempt that it is `matched` with, and is empty for every other resolution.
+    `tx_ref` names the attempt that it is `matched` with, and is empty for every other resolution; `target` is the order
+    to which the money is `applied`.
 
     :raises DiscrepancyNotFound: · DiscrepancyResolved: · ResolutionNotPossible:
     :raises NoSuchAttempt: where nothing of ours has that `tx_ref`, or another transaction paid it.
     :raises PaymentNotRefundable: where money is to go back that cannot.
+    :raises NoSuchOrder: and the refusals of `applying.apply`, where the money is to pay another order.
+    :raises PaymentMoved: where it was applied to another order while we waited for its lock.
     """
     with durable("discrepancy.resolve"):
-        seen = Discrepancy.objects.select_related("order").filter(pk=discrepancy_id).first()
+        seen = Discrepancy.objects.select_related("order", "payment__order").filter(pk=discrepancy_id).first()
         if seen is None:
             raise DiscrepancyNotFound
-        if seen.order is not None:
-            Order.objects.locked(number=seen.order.number)
+        held = _hold_orders(seen, target if resolution is Resolution.APPLIED else None)
         discrepancy = Discrepancy.objects.select_for_update(of=("self",), no_key=True).get(pk=discrepancy_id)
         if discrepancy.status != DiscrepancyStatus.OPEN:
             raise DiscrepancyResolved(f"It was resolved by {discrepancy.resolved_by}: {discrepancy.reason}")
         if resolution not in possible(discrepancy):
             allowed = [answer.value for answer in possible(discrepancy)]
             raise ResolutionNotPossible(f"Possible here: {', '.join(allowed)}.", possible=allowed)
+        payment = discrepancy.payment
+        if payment is not None and resolution is not Resolution.MATCHED and payment.order_id not in held:
+            raise locking.PaymentMoved
         if resolution is Resolution.MATCHED:
             _match(discrepancy, tx_ref)
+        elif resolution is Resolution.APPLIED and payment is not None:
+            order = next((order for order in held.values() if target and order.number == target.number), None)
+            if target is None or order is None:
+                raise NoSuchOrder
+            applying.apply(payment=payment, order=order, target=target, reason=reason, actor=actor, at=at)
         else:
             _act(discrepancy, resolution, reason=reason, actor=actor, at=at)
         discrepancy.status = DiscrepancyStatus.RESOLVED
@@ -142,7 +164,8 @@ def resolve(
             order=seen.order.number if seen.order is not None else "",
             reason=reason,
             before={"status": DiscrepancyStatus.OPEN.value},
-            after={"status": DiscrepancyStatus.RESOLVED.value, "resolution": resolution.value},
+            after={"status": DiscrepancyStatus.RESOLVED.value, "resolution": resolution.value}
+            | ({"order": target.number} if target is not None and resolution is Resolution.APPLIED else {}),
         )
     log.info("discrepancy.resolved", subject=discrepancy.subject, resolution=resolution.value, actor=actor)
     return discrepancy
@@ -175,6 +198,20 @@ def snooze(*, discrepancy_id: int, until: datetime, actor: str, at: datetime) ->
         )
     log.info("discrepancy.snoozed", subject=discrepancy.subject, until=until.isoformat(), actor=actor)
     return discrepancy
+
+
+def _hold_orders(seen: Discrepancy, target: Target | None) -> dict[int, Order]:
+    """Lock the orders that this is about, by id: where it was found, whose its payment is now, and which its money is
+    to pay. Always in the order of their numbers, so that of two who want the same two orders one waits, and neither
+    for ever. A number that nobody has is not among them.
+    """
+    numbers = {seen.order.number} if seen.order is not None else set()
+    if seen.payment is not None:
+        numbers.add(seen.payment.order.number)
+    if target is not None:
+        numbers |= set(Order.objects.filter(number=target.number).values_list("number", flat=True))
+    locked = [Order.objects.locked(number=number) for number in sorted(numbers)]
+    return {order.pk: order for order in locked}
 
 
 def _match(discrepancy: Discrepancy, tx_ref: str) -> None:

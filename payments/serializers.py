@@ -24,7 +24,8 @@ _PENDING: Final[dict[str, Any]] = {
     "id": "7f1e3c52-6d0e-4c46-9a55-0d8ad2f3f1c7", "tx_ref": "nx-K7M29QXD-3xlmotpc3wpov4bi", "status": "pending",
     "amount": "900.00", "currency": "ETB", "captured_amount": None,
     "checkout_url": "https://checkout.chapa.co/checkout/payment/…", "gateway_reference": None, "method": None,
-    "fee": None, "settles_order": False, "failure_reason": None, "created_at": "2026-11-21T07:06:01.000000Z",
+    "fee": None, "settles_order": False, "applied_elsewhere": False, "failure_reason": None,
+    "created_at": "2026-11-21T07:06:01.000000Z",
     "completed_at": None, "next_check_at": "2026-11-21T07:06:31.000000Z",
 }  # fmt: skip
 NOT_ANSWERED: Final = OpenApiExample(
@@ -60,12 +61,18 @@ class PaymentOut(serializers.Serializer[Any]):
     settles_order = serializers.BooleanField(
         help_text="Whether its money paid the order. Money that came too late, or twice, does not, and goes back."
     )
+    applied_elsewhere = serializers.SerializerMethodField(
+        help_text="True where the shop, instead of giving its money back, let it pay another order."
+    )
     failure_reason = serializers.SerializerMethodField(help_text="Why it did not work, or is looked into.")
     created_at = serializers.DateTimeField()
     completed_at = serializers.DateTimeField(allow_null=True)
     next_check_at = serializers.DateTimeField(
         allow_null=True, help_text="When we ask Chapa about it next, or soon after."
     )
+
+    def get_applied_elsewhere(self, _: Payment) -> bool:
+        return False  # of its own order; `represent` knows of which it is shown
 
     def get_checkout_url(self, payment: Payment) -> str | None:
         return payment.checkout_url or None
@@ -77,7 +84,11 @@ class PaymentOut(serializers.Serializer[Any]):
         return DECIDED.get(payment.state) if payment.decided_by else payment.failure_reason or None
 
 
-def represent(payment: Payment) -> dict[str, Any]:
-    """The attempt as every reader sees it."""
+def represent(payment: Payment, *, order_id: int | None = None) -> dict[str, Any]:
+    """The attempt as every reader sees it. On the page of the order with that id, where it was begun for that one and
+    its money pays another: it settles nothing there.
+    """
     data: dict[str, Any] = dict(PaymentOut(payment).data)
+    if order_id is not None and payment.begun_for_id == order_id:
+        data |= {"settles_order": False, "applied_elsewhere": True}
     return data

@@ -76,7 +76,7 @@ def record(*, payment: Payment, finding: Finding, at: datetime) -> Payment:
     """Write down what was found out about a payment: one transaction, under the order's lock."""
     with durable("settle"):
         # The order first, the payment in a second query: one joined query would show the payment as it was before
-        # the wait for the lock.
+        # the wait for the lock. (One whose money was applied to another order meanwhile is settled: left alone.)
         order = Order.objects.locked(number=payment.order.number)
         payment, finding = _as_it_is_now(payment, finding)
         crashpoint("settle.locked")

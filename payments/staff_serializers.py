@@ -117,10 +117,30 @@ class ResolutionIn(ReasonIn):
     tx_ref = StrictCharField(
         max_length=50, required=False, default="", allow_blank=True, help_text="Of the attempt, where it is `matched`."
     )
-    default_error_messages = {"not_matched": _("Only what is matched has a tx_ref.")}
+    order = StrictCharField(
+        max_length=9,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Number of the order that the money is to pay, where it is `applied`.",
+    )
+    another_customer = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="True where it is `applied` to an order that shares no account, e-mail address or phone number with "
+        "the one that it came for: to say that this is meant.",
+    )
+    default_error_messages = {
+        "not_matched": _("Only what is matched has a tx_ref."),
+        "not_applied": _("Only what is applied has an order, and has one."),
+    }
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         given: dict[str, Any] = super().validate(attrs)
+        is_applied = given["resolution"] == Resolution.APPLIED
+        if is_applied != bool(given["order"]) or (given["another_customer"] and not is_applied):
+            message = str(self.error_messages["not_applied"])
+            raise serializers.ValidationError({"order": [serializers.ErrorDetail(message, "not_applied")]})
         if given["tx_ref"] and given["resolution"] != Resolution.MATCHED:
             raise serializers.ValidationError({"tx_ref": [str(self.error_messages["not_matched"])]}, code="not_matched")
         return given

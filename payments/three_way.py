@@ -62,7 +62,7 @@ def page(*, since: date, until: date, standing: Standing | None = None, after: s
     that was never given out begins at the beginning.
     """
     begins, ends = (datetime.combine(day, time(), EAST_AFRICA) for day in (since, until + timedelta(days=1)))
-    payments = Payment.objects.filter(
+    payments: QuerySet[Payment] = Payment.objects.filter(
         status=PaymentStatus.SUCCEEDED, completed_at__gte=begins, completed_at__lt=ends
     ).select_related("order")
     if standing is not None:

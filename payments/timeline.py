@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from django.db.models import Value
+from django.db.models import F, Q, Value
 
 from core.money import Money
 from core.paging import Merged
@@ -81,11 +81,17 @@ def sight_of(principal: Principal) -> Sight:
 
 def rows_of(order: Order, *, sight: Sight) -> Merged:
     """The order's moves that may be seen, for pages in the order of `ORDERING`: three statements a page."""
-    refunds = RefundHistory.objects.filter(refund__payment__order=order).select_related("refund")
+    # Of a payment whose money was applied to another order this one tells what it was begun with, and what of it came
+    # back before; what is given back of the other order is told there.
+    mine = Q(refund__payment__order=order)
+    apart = Q(refund__payment__begun_for=order, refund__from_unapplied=F("refund__amount"))
+    refunds = RefundHistory.objects.filter(mine | apart).select_related("refund")
     if not sight.inside_refunds:
         refunds = refunds.exclude(to_status__in=_NOT_FOR_CUSTOMERS)
     return Merged(
-        PaymentHistory.objects.filter(payment__order=order).select_related("payment").annotate(rank=Value(0)),
+        PaymentHistory.objects.filter(Q(payment__order=order) | Q(payment__begun_for=order))
+        .select_related("payment")
+        .annotate(rank=Value(0)),
         refunds.annotate(rank=Value(1)),
         OrderHistory.objects.filter(order=order).annotate(rank=Value(2)),
     )

@@ -16,7 +16,8 @@ ORDER = (
     "email phoneNumber firstName lastName language createdAt expiresAt paidAt paymentStatus canPay canCancel"
 )
 PAYMENT = (
-    "id txRef status amount currency capturedAmount checkoutUrl gatewayReference method fee settlesOrder failureReason "
+    "id txRef status amount currency capturedAmount checkoutUrl gatewayReference method fee settlesOrder "
+    "appliedElsewhere failureReason "
     "createdAt completedAt nextCheckAt"
 )
 PRODUCT = "sku slug name description category { slug name } price currency available"

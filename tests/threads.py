@@ -105,6 +105,19 @@ def when_somebody_waits_for_a_lock(then: Callable[[], None]) -> threading.Thread
     return watcher
 
 
+def sessions_that_wait() -> int:
+    """How many sessions of this database wait for a lock."""
+    other = psycopg2.connect(**_login())
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            return int(cursor.fetchone()[0])
+    finally:
+        other.close()
+
+
 def await_the_farewell_of(application: str) -> None:
     """Return when PostgreSQL has noticed that a process, which had this `PGAPPNAME`, is dead: it keeps its locks until
     then.

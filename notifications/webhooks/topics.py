@@ -35,12 +35,16 @@ def _order(event: Event, *, at: datetime) -> Told | None:
 
 
 def _payment(event: Event, *, at: datetime) -> Told | None:  # noqa: ARG001 - the table's signature
-    payment = Payment.objects.select_related("order").filter(pk=event.payload["payment_id"]).first()
+    found = Payment.objects.select_related("order", "begun_for")
+    payment = found.filter(pk=event.payload["payment_id"]).first()
     if payment is None:
         return None
+    # The order that the event is about, though the money may have been applied to another one since.
+    was_moved = payment.begun_for is not None and payment.begun_for_id == event.payload.get("order_id")
+    order = payment.begun_for if was_moved and payment.begun_for is not None else payment.order
     # REST has it in the address.
-    data = {"order_number": payment.order.number} | payment_serializers.represent(payment)
-    return Told(data=data, order=payment.order)
+    data = {"order_number": order.number} | payment_serializers.represent(payment, order_id=order.pk)
+    return Told(data=data, order=order)
 
 
 def _refund(event: Event, *, at: datetime) -> Told | None:  # noqa: ARG001 - the table's signature
@@ -58,6 +62,7 @@ TOPICS: Final[Mapping[str, Read]] = {
     "order.expired": _order,
     "order.refunded": _order,
     "payment.succeeded": _payment,
+    "payment.applied": _payment,
     "payment.failed": _payment,
     "payment.cancelled": _payment,
     "payment.mismatched": _payment,

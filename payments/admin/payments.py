@@ -88,10 +88,18 @@ class UnappliedFilter(admin.SimpleListFilter):
 class PaymentAdmin(ReadOnlyAdmin):
     list_display = ("tx_ref", "of_order", "standing", "sum", "method", "begun", "looked_at_next")
     list_filter = ("status", UnappliedFilter, ("created_at", listing.DaysFilter))
-    search_fields = ("^tx_ref", "=tx_ref", "=gateway_reference", "=order__number", "=order__email", "=request_id")
+    search_fields = (
+        "^tx_ref",
+        "=tx_ref",
+        "=gateway_reference",
+        "=order__number",
+        "=begun_for__number",
+        "=order__email",
+        "=request_id",
+    )
     search_help_text = _("tx_ref, Chapa's reference, order number, e-mail or request id")
     ordering = ("-created_at", "-id")
-    list_select_related = ("order",)
+    list_select_related = ("order", "begun_for")
     inlines = (HistoryInline,)
     actions = ("ask_chapa_now", "give_back")
 

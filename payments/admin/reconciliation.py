@@ -20,7 +20,9 @@ from django.utils.translation import gettext_lazy as _
 from core import listing
 from core.admin import DeskForm, FormOfRows, ReadOnlyAdmin, Text, actor, ask, decision, refused
 from core.errors import DomainError
-from payments import nightly, references, resolutions
+from orders import numbers
+from orders.models import Order
+from payments import applying, nightly, providers, references, repayments, resolutions
 from payments.flow import DiscrepancyStatus
 from payments.models import Discrepancy, DiscrepancyKind, ReconciliationRun, Resolution
 from payments.payouts import EAST_AFRICA
@@ -32,6 +34,7 @@ WORDS: Final[dict[Resolution, Text]] = {
     _R.ACCEPT_THEIRS: _("Their value is right: the difference is written off, on the account “differences”."),
     _R.REFUND: _("Give the money back to the customer."),
     _R.NOT_RECEIVED: _("No money of ours came: take the booking back."),
+    _R.APPLIED: _("Let it pay another order, named below: nothing goes back."),
 }
 WORDS_OF_KIND: Final[dict[tuple[Resolution, DiscrepancyKind], Text]] = {
     (_R.ACCEPT_THEIRS, _K.MISSING_HERE): _("The money is there: keep it for a customer who is not known yet."),
@@ -48,12 +51,20 @@ class ResolutionForm(FormOfRows):
     tx_ref = forms.CharField(
         label=_("tx_ref of the attempt"), max_length=50, required=False, help_text=_("Only where it belongs to one.")
     )
+    order = forms.CharField(label=_("Number of the order to pay"), max_length=12, required=False)
+    another_customer = forms.BooleanField(
+        label=_("It is another customer's order, and that is meant"),
+        required=False,
+        help_text=_("Only where it shares no account, e-mail address or phone number with the order of this money."),
+    )
     reason = forms.CharField(label=_("Reason"), max_length=300)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         offered = resolutions.possible_of(self.rows).values()
         common = [answer for answer in Resolution if offered and all(answer in each for each in offered)]
+        if len(self.rows) > 1 and Resolution.APPLIED in common:
+            common.remove(Resolution.APPLIED)  # one order is paid by the money of one payment
         kinds = {DiscrepancyKind(row.kind) for row in self.rows}
         words = {
             answer: WORDS_OF_KIND.get((answer, next(iter(kinds))), WORDS[answer]) if len(kinds) == 1 else WORDS[answer]
@@ -62,6 +73,10 @@ class ResolutionForm(FormOfRows):
         self.fields["resolution"].choices = [(answer.value, text) for answer, text in words.items()]  # type: ignore[attr-defined]
         if Resolution.MATCHED not in common:
             del self.fields["tx_ref"]
+        if Resolution.APPLIED in common:
+            self.fields["order"].help_text = self._orders_to_pay(self.rows[0])
+        else:
+            del self.fields["order"], self.fields["another_customer"]
         if not common:
             said = [
                 gettext("It was resolved by %(who)s: %(why)s") % {"who": row.resolved_by, "why": row.reason}
@@ -75,7 +90,34 @@ class ResolutionForm(FormOfRows):
         given: dict[str, Any] = super().clean() or {}
         if given.get("resolution") == Resolution.MATCHED and not given.get("tx_ref"):
             self.add_error("tx_ref", gettext("Which attempt does it belong to?"))
+        if given.get("resolution") == Resolution.APPLIED:
+            given["order"] = numbers.meant(given.get("order") or "")
+            self._check_order(given)
         return given
+
+    def _check_order(self, given: dict[str, Any]) -> None:
+        """Whose order it is has to be known before it is paid with somebody's money. The use case looks again."""
+        payment = self.rows[0].payment
+        order = Order.objects.filter(number=given["order"]).first()
+        if order is None:
+            self.add_error("order", gettext("Which order is it to pay?"))
+        elif not given.get("another_customer") and not applying.is_same_customer(one=payment.order, other=order):
+            whose = " ".join(filter(None, (order.first_name, order.last_name, order.email or order.phone_number)))
+            warning = gettext("Order %(number)s is another customer's: %(whose)s. Tick this if it is meant.")
+            self.add_error("another_customer", warning % {"number": order.number, "whose": whose})
+
+    @staticmethod
+    def _orders_to_pay(discrepancy: Discrepancy) -> str:
+        """What is left of the money, and the open orders of the same customer that it would pay."""
+        payment = discrepancy.payment
+        if payment is None:
+            return ""
+        found = applying.suggested(payment=payment, at=now())
+        said = gettext("%(left)s is left of it.") % {"left": repayments.free(payment)}
+        if not found:
+            return escape(f"{said} {gettext('No open order of the same customer costs that much or less.')}")
+        listed = ", ".join(f"{order.number} ({order.total})" for order in found)
+        return escape(f"{said} {gettext('Open orders of the same customer:')} {listed}.")
 
 
 class SnoozeForm(DeskForm):
@@ -140,11 +182,19 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Resolve the chosen discrepancies"), permissions=["resolve"])
     @decision(ResolutionForm, title=_("Resolve"), done=_("resolved"), about=_both_values, recent=True)
     def resolve(self, request: HttpRequest, discrepancy: Discrepancy, given: dict[str, Any]) -> None:
+        target = None
+        if given["resolution"] == Resolution.APPLIED:
+            target = applying.Target(
+                number=given["order"],
+                mode=providers.chapa_for_web().mode,
+                is_anothers=given["another_customer"],
+            )
         resolutions.resolve(
             discrepancy_id=discrepancy.pk,
             resolution=Resolution(given["resolution"]),
             reason=given["reason"],
             tx_ref=given.get("tx_ref", ""),
+            target=target,
             actor=actor(request),
             at=now(),
         )

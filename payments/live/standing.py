@@ -36,16 +36,18 @@ _NO_NEWS: Final = frozenset({"next_check_at", "stream_url"})
 _MOVES = """
 SELECT (SELECT count(*) FROM orders_orderhistory WHERE order_id = %(order)s)
      + (SELECT count(*) FROM payments_paymenthistory history
-          JOIN payments_payment payment ON payment.id = history.payment_id WHERE payment.order_id = %(order)s)
+          JOIN payments_payment payment ON payment.id = history.payment_id
+         WHERE payment.order_id = %(order)s OR payment.begun_for_id = %(order)s)
      + (SELECT count(*) FROM payments_refundhistory history
           JOIN payments_refund refund ON refund.id = history.refund_id
-          JOIN payments_payment payment ON payment.id = refund.payment_id WHERE payment.order_id = %(order)s)
+          JOIN payments_payment payment ON payment.id = refund.payment_id
+         WHERE payment.order_id = %(order)s OR payment.begun_for_id = %(order)s)
 """
 # The version that PostgreSQL keeps of every row: another one wherever anything was written.
 _VERSIONS = """
 SELECT o.id, o.xmin::text || coalesce(
          (SELECT string_agg(p.id::text || p.xmin::text, ',' ORDER BY p.id)
-            FROM payments_payment p WHERE p.order_id = o.id), '')
+            FROM payments_payment p WHERE p.order_id = o.id OR p.begun_for_id = o.id), '')
   FROM orders_order o WHERE o.id = ANY(%s)
 """
 _AT_ONCE: Final = 500
@@ -77,8 +79,8 @@ def look(*, shown: Pass, seen: str, at: datetime) -> Standing:
     """
     order = tickets.order_for(shown=shown, at=at)
     moves = _moves_of(order)
-    payments = list(Payment.objects.filter(order=order).order_by("created_at", "id"))
-    things = [("payment", represent_payment(payment)) for payment in payments]
+    payments = list(Payment.objects.told_of(order).order_by("created_at", "id"))
+    things = [("payment", represent_payment(payment, order_id=order.pk)) for payment in payments]
     things.append(("order", represent_order(order, at=at) | {"stream_url": tickets.url_of(shown, at=at)}))
 
     known = _digests_in(seen)

@@ -37,6 +37,8 @@ class Account(StrEnum):
 
 class EntryKind(StrEnum):
     CAPTURE = "capture"
+    APPLIED = "applied"
+    """Money that paid no order pays one: a person said so."""
     RELEASE = "release"
     """A capture taken back: a person found that no money of ours had come."""
     REFUND_REQUESTED = "refund_requested"
@@ -79,6 +81,15 @@ class JournalEntry(models.Model):
             models.CheckConstraint(
                 condition=~models.Q(kind="correction") | (~models.Q(reason="") & ~models.Q(actor="system")),
                 name="journal_correction_has_a_person_and_a_reason",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(kind="applied")
+                | (
+                    ~models.Q(reason="")
+                    & ~models.Q(actor="system")
+                    & models.Q(order__isnull=False, payment__isnull=False)
+                ),
+                name="journal_applied_has_a_person_and_a_reason",
             ),
         ]
         triggers = [

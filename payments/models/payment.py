@@ -5,8 +5,9 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
+import pgtrigger
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from core import outbox
 from core.money import Currency, Money
@@ -20,14 +21,31 @@ TOPICS = {PaymentStatus.PENDING: "payment.opened"}
 """Where the event's name is not the state's."""
 
 
+class PaymentQuerySet(models.QuerySet["Payment"]):
+    def told_of(self, order: Order) -> PaymentQuerySet:
+        """An order's attempts, and those that were begun for it and whose money has been applied to another one."""
+        return self.filter(models.Q(order=order) | models.Q(begun_for=order))
+
+
 class Payment(models.Model):
     """An attempt. Its `tx_ref` is committed before Chapa hears of it, and is never used for another.
 
-    `next_check_at` says when we ask again; an attempt that may still be paid always has one.
+    `next_check_at` says when we ask again; an attempt that may still be paid always has one. `order` is the order
+    whose the money is. Where a person has applied it to another order than it was begun for, `begun_for` says which
+    that was, and `applied_amount` how much of it its order takes (docs/decisions/0039).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="+")
+    begun_for = models.ForeignKey(
+        Order,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        help_text="The order that it was begun for, where its money was applied to another one.",
+    )
     tx_ref = models.CharField(max_length=50, unique=True)
     status = models.CharField(max_length=20, choices=STATUSES, default=PaymentStatus.CREATED)
     amount = models.DecimalField(max_digits=12, decimal_places=2)
@@ -37,6 +55,13 @@ class Payment(models.Model):
     captured_currency = models.CharField(max_length=3, blank=True, db_default="", default="")
     fee = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
     settles_order = models.BooleanField(default=False)
+    applied_amount = models.DecimalField(
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text="How much of it pays its order, where that is not simply what was asked for: it was applied.",
+    )
     checkout_url = models.URLField(max_length=500, blank=True)
     return_url = models.URLField(max_length=1000, blank=True)
     gateway_reference = models.CharField(max_length=64, null=True, blank=True, unique=True)
@@ -52,6 +77,8 @@ class Payment(models.Model):
     created_at = models.DateTimeField()
     completed_at = models.DateTimeField(null=True, blank=True)
 
+    objects = PaymentQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.UniqueConstraint(
@@ -66,10 +93,21 @@ class Payment(models.Model):
                 condition=models.Q(settles_order=False)
                 | models.Q(
                     status="succeeded",
-                    captured_amount__gte=models.F("amount"),
+                    captured_amount__gte=Coalesce("applied_amount", "amount"),
                     captured_currency=models.F("currency"),
                 ),
                 name="payment_settles_with_money",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(begun_for=None, applied_amount=None)
+                | models.Q(
+                    ~models.Q(begun_for=models.F("order")),
+                    begun_for__isnull=False,
+                    applied_amount__isnull=False,
+                    applied_amount__gt=0,
+                    settles_order=True,
+                ),
+                name="payment_applied_to_another_order",
             ),
             models.CheckConstraint(
                 condition=~models.Q(status="succeeded") | models.Q(captured_amount__isnull=False),
@@ -89,6 +127,9 @@ class Payment(models.Model):
         indexes = [
             models.Index(fields=["next_check_at"], condition=models.Q(next_check_at__isnull=False), name="payment_due"),
             models.Index(fields=["order", "-created_at"], name="payment_of_order"),
+            models.Index(
+                fields=["begun_for"], condition=models.Q(begun_for__isnull=False), name="payment_begun_for_another"
+            ),
             models.Index(fields=["created_at", "id"], name="payment_created"),
             models.Index(
                 fields=["-completed_at", "-id"],
@@ -103,7 +144,22 @@ class Payment(models.Model):
             ),
             models.Index(fields=["request_id"], condition=~models.Q(request_id=""), name="payment_by_request"),
         ]
-        triggers = enforce(PAYMENT_FLOW)
+        triggers = [
+            *enforce(PAYMENT_FLOW),
+            # Its order is for ever, but for one thing, once: money that came and pays none is applied to another one.
+            pgtrigger.Protect(
+                name="payment_stays_with_its_order",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    """
+                    ((NEW.order_id, NEW.begun_for_id, NEW.applied_amount)
+                        IS DISTINCT FROM (OLD.order_id, OLD.begun_for_id, OLD.applied_amount)
+                    AND NOT (OLD.status = 'succeeded' AND OLD.begun_for_id IS NULL AND NOT OLD.settles_order
+                             AND NEW.settles_order AND NEW.begun_for_id IS NOT DISTINCT FROM OLD.order_id))
+                    """
+                ),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.tx_ref
@@ -112,6 +168,13 @@ class Payment(models.Model):
     def total(self) -> Money:
         """What was asked for."""
         return Money(self.amount, Currency(self.currency))
+
+    @property
+    def taken(self) -> Money:
+        """What of it pays its order; nothing where it pays none."""
+        if not self.settles_order:
+            return Money.zero(Currency(self.currency))
+        return self.total if self.applied_amount is None else Money(self.applied_amount, Currency(self.currency))
 
     @property
     def captured(self) -> Money | None:

@@ -60,6 +60,8 @@ class Resolution(StrEnum):
     """No money of ours came: what was booked is taken back."""
     MATCHED = "matched"
     """It belongs to an attempt of ours that the person names: Chapa is asked about that one."""
+    APPLIED = "applied"
+    """The money pays another order, which the person names."""
 
 
 class ReconciliationRun(models.Model):

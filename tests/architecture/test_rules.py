@@ -23,10 +23,10 @@ USE_CASES = {
     "products": {"stock"},
     "orders": {"placement", "delivery", "lifecycle", "access", "tickets"},
     "payments": {
-        "attempts", "bookings", "checkout", "closing", "comparison", "day_report", "discrepancies", "inquiry", "ledger",
-        "listing", "matching", "nightly", "payouts", "proving", "reconciliation", "refunds", "replay", "resolutions",
-        "schedule", "settled", "settlement", "statement_rows", "statements", "three_way", "timeline",
-        "webhooks", "withdrawing",
+        "applying", "attempts", "bookings", "checkout", "closing", "comparison", "day_report", "discrepancies",
+        "inquiry", "ledger", "listing", "locking", "matching", "nightly", "payouts", "proving", "reconciliation",
+        "refunds", "replay", "resolutions", "schedule", "settled", "settlement", "statement_rows", "statements",
+        "three_way", "timeline", "webhooks", "withdrawing",
     },
     "notifications": {"dispatch", "delivery"},
     "desk": {

@@ -15,7 +15,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import Error, connection, transaction
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils.timezone import now
 
@@ -30,7 +30,18 @@ from notifications.models import Notification
 from notifications.webhooks import endpoints, messages
 from notifications.webhooks.models import WebhookMessage
 from orders import lifecycle
-from payments import closing, discrepancies, matching, nightly, refunds, replay, resolutions, withdrawing
+from payments import (
+    applying,
+    closing,
+    discrepancies,
+    matching,
+    nightly,
+    refunds,
+    replay,
+    resolutions,
+    settlement,
+    withdrawing,
+)
 from payments.models import Discrepancy, DiscrepancyKind, Payment, Refund, Resolution, StatementFormat, StatementLine
 from payments.replay import Wanted
 from products.models import Product
@@ -69,6 +80,24 @@ def _discrepancy_resolved() -> None:
     found = Discrepancy.objects.get()
     resolutions.resolve(
         discrepancy_id=found.pk, resolution=Resolution.EXPLAINED, reason="a test of theirs", actor=BY, at=now()
+    )
+
+
+def _money_applied() -> object:
+    """What came for a cancelled order pays another one."""
+    gateway, order = FakeGateway(), factories.order()
+    payment = factories.pending_payment(order=order, gateway=gateway)
+    lifecycle.cancel(number=order.number, actor="guest", at=now())
+    gateway.pay(payment)
+    with override_settings(SURPLUS_POLICY="person"):
+        settlement.settle(tx_ref=payment.tx_ref, gateway=gateway, at=now())
+    return resolutions.resolve(
+        discrepancy_id=Discrepancy.objects.get(kind=DiscrepancyKind.SURPLUS).pk,
+        resolution=Resolution.APPLIED,
+        reason="by telephone",
+        actor=BY,
+        at=now(),
+        target=applying.Target(number=factories.order().number, mode=gateway.mode),
     )
 
 
@@ -149,6 +178,7 @@ ACTS: dict[str, Callable[[], object]] = {
     "discrepancy.resolve": _discrepancy_resolved,
     "discrepancy.snooze": _discrepancy_snoozed,
     "payment.withdraw": _attempt_withdrawn,
+    "payment.apply": _money_applied,
     "order.show_link": lambda: showing.show_link(order=factories.order(), actor=BY),
     "statement.import": lambda: files.chapa("AP2,5.00,0,5.00,,ETB"),
     "statement.ignore": _line_ignored,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection
-from django.test import TestCase
+from django.test import TestCase, override_settings
 from django.utils.timezone import now
 
 from core import invariants
@@ -24,10 +24,10 @@ from orders import lifecycle
 from orders.delivery import Wish
 from orders.flow import ORDER_FLOW
 from orders.models import Order
-from payments import ledger, refunds, settlement, webhooks
+from payments import applying, ledger, refunds, resolutions, settlement, webhooks
 from payments.flow import PAYMENT_FLOW, REFUND_FLOW
 from payments.gateway import RefundVerdict, Verdict
-from payments.models import Discrepancy, JournalEntry, Payment, Refund, WebhookEvent
+from payments.models import Discrepancy, JournalEntry, Payment, Refund, Resolution, WebhookEvent
 from products.models import Product
 from tests import factories
 from tests.gateways import FakeGateway
@@ -55,6 +55,7 @@ def a_shop(gateway: FakeGateway) -> datetime:
     factories.order(wish=Wish(option="pickup"))
     lifecycle.cancel(number=factories.order().number, actor="guest", at=at)
     lifecycle.expire(number=factories.order().number, at=at + timedelta(hours=3))
+    applied(gateway)
     for amount in ("900.00", "900.00", "950.00"):
         pay(gateway, amount=amount)
     lifecycle.fulfil(number=pay(gateway).order.number, actor="staff:1", at=at)
@@ -83,6 +84,24 @@ def a_shop(gateway: FakeGateway) -> datetime:
     Event.objects.update(published_at=now())
     ledger.seal()
     return at
+
+
+def applied(gateway: FakeGateway) -> Payment:
+    """What came for a cancelled order pays another one, and fifty are left."""
+    payment = factories.pending_payment(order=factories.order(), gateway=gateway)
+    lifecycle.cancel(number=payment.order.number, actor="guest", at=now())
+    gateway.pay(payment, amount="950.00")
+    with override_settings(SURPLUS_POLICY="person"):
+        settle(payment, gateway)
+        resolutions.resolve(
+            discrepancy_id=Discrepancy.objects.get(payment=payment).pk,
+            resolution=Resolution.APPLIED,
+            reason="by telephone",
+            actor="staff:1",
+            at=now(),
+            target=applying.Target(number=factories.order().number, mode=gateway.mode),
+        )
+    return payment
 
 
 def pay(gateway: FakeGateway, *, amount: str | None = None, price: str = "450.00") -> Payment:
@@ -237,6 +256,38 @@ def test_an_entry_without_lines(shop):
             ),
             "payments_payment",
             "INV15",
+        ),
+        # money that was applied: less of it than its order costs; from nowhere; and what was booked where it came from
+        (
+            "INV2",
+            "UPDATE payments_payment SET applied_amount = applied_amount - 1 WHERE begun_for_id IS NOT NULL",
+            "payments_payment",
+            "INV15",
+        ),
+        (
+            "INV2",
+            "UPDATE payments_journalentry SET kind = 'release' WHERE kind = 'applied'",
+            "payments_journalentry",
+            "INV17",
+        ),
+        (
+            "INV15",
+            (
+                "UPDATE payments_journalline SET account = 'differences' WHERE account = 'customers:unapplied'"
+                " AND entry_id = (SELECT entry.id FROM payments_journalentry entry JOIN payments_payment p"
+                " ON p.id = entry.payment_id WHERE p.begun_for_id = entry.order_id)"
+            ),
+            "payments_journalline",
+            "INV17",
+        ),
+        (
+            "INV15",
+            (
+                "UPDATE payments_payment SET begun_for_id = NULL, applied_amount = NULL, amount = amount - 1,"
+                " captured_amount = captured_amount - 1 WHERE begun_for_id IS NOT NULL"
+            ),
+            "payments_payment",
+            "INV2",
         ),
         (
             "INV21",

@@ -19,7 +19,7 @@ from desk.models import Export
 from notifications.models import Notification, WebhookMessage
 from orders.models import Order
 from payments import closing, matching, nightly, providers, replay
-from payments.models import Payment, StatementLine, WebhookEvent
+from payments.models import Payment, Refund, StatementLine, WebhookEvent
 from tests import second_factors
 from tests.crash.play import LEAD, OPENED, PASSWORD, STAFF, GaveUp, Play, token_of
 from tests.payments import files
@@ -568,6 +568,39 @@ def resolved(play: Play) -> None:
     play.sweeps()
 
 
+def applied(play: Play) -> None:
+    """So much came for a cancelled order that somebody else decides whether it goes back: no, for its customer wants
+    another order paid with it. What that one does not cost goes back, or waits for somebody.
+    """
+    quantity = play.rng.choice([1, 30])
+    order = play.order("order", quantity=50)
+    if order is None:
+        return
+    play.start("pay", order)
+    tx_ref = play.page("page", order)
+    if tx_ref is None:
+        return
+    play.post("cancel", f"/orders/{order['number']}/cancel/", {}, **token_of(order))
+    play.pays("chapa", tx_ref)
+    play.works()
+    play.sweeps()
+    refund = Refund.objects.filter(payment__tx_ref=tx_ref).order_by("created_at").first()
+    if refund is None:
+        raise GaveUp(f"nothing of {tx_ref} goes back yet")
+    play.administer("reject", "payments.refund", "reject", refund, by=LEAD, reason="they want something else")
+    discrepancy = play.discrepancy(tx_ref)
+    other = play.order("another", quantity=quantity, email="order@gmail.com")
+    if other is None:
+        return
+    given = {"resolution": "applied", "order": other["number"], "reason": "asked by telephone"}
+    play.administer("apply", "payments.discrepancy", "resolve", discrepancy, **given)
+    play.works()
+    play.once("paid", lambda: play.is_seen(other))
+    play.sweeps()
+    play.later("two days", 2900)
+    play.sweeps()
+
+
 def statements(play: Play) -> None:
     """Chapa's file and the bank's statement are taken in, and matched; one payment is in neither."""
     bought = [play.buy(f"order {n}", quantity=n) for n in (1, 2)]
@@ -694,7 +727,7 @@ JOURNEYS: Final[dict[str, Journey]] = {
     for journey in (
         account, forgotten, from_elsewhere, told_elsewhere, erased, first_start, exported, refused, orphan, paid,
         called_back, cancelled, expired, staff, withdrawn, failed, answer_lost, unsteady, lied_to, refunded,
-        asked_about, decided, resolved, taken_back, statements, nights, listed, closed_day,
+        asked_about, decided, resolved, applied, taken_back, statements, nights, listed, closed_day,
     )
 }  # fmt: skip
 """The shortest first: where a point is passed by several, a quick run takes the first of them."""

@@ -175,10 +175,11 @@ class Play:
             return None
         self.pays(f"chapa {step}", tx_ref)
         self.works()
-        self.once(f"seen {step}", lambda: self._is_seen(order))
+        self.once(f"seen {step}", lambda: self.is_seen(order))
         return order, tx_ref
 
-    def _is_seen(self, order: JSON) -> str:
+    def is_seen(self, order: JSON) -> str:
+        """:raises GaveUp: it is not paid yet."""
         status = str(self.look(order)["status"])
         if status not in {"paid", "fulfilled", "refunded"}:
             raise GaveUp(f"{order['number']} is {status}")

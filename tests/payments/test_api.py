@@ -44,6 +44,7 @@ def test_a_guest_starts_a_payment_and_pays_it(api, chapa, order, token):
     assert payment | {"id": "", "tx_ref": "", "checkout_url": "", "created_at": "", "next_check_at": ""} == {
         "id": "", "tx_ref": "", "status": "pending", "amount": "900.00", "currency": "ETB", "captured_amount": None,
         "checkout_url": "", "gateway_reference": None, "method": None, "fee": None, "settles_order": False,
+        "applied_elsewhere": False,
         "failure_reason": None, "created_at": "", "completed_at": None, "next_check_at": "",
     }  # fmt: skip
 

@@ -122,7 +122,14 @@ TAMPERED = {
     ),
     "a payment's status": (
         "UPDATE payments_payment SET status = 'failed', settles_order = false WHERE id = '{payment}'",
-        ["payment {tx_ref} is failed with 900.00 ETB, fee 3.50; the journal has 900.00 ETB, fee 3.50"],
+        [
+            "payment {tx_ref} is failed with 900.00 ETB, fee 3.50; the journal has 900.00 ETB, fee 3.50",
+            "payment {tx_ref} pays 0 of its order; the journal has 900.00",
+        ],
+    ),
+    "whether a payment pays its order": (
+        "UPDATE payments_payment SET settles_order = false WHERE id = '{payment}'",
+        ["payment {tx_ref} pays 0 of its order; the journal has 900.00"],
     ),
     "what an order was refunded": (
         "UPDATE orders_order SET refunded_amount = 0.01 WHERE number = '{number}'",
@@ -137,14 +144,14 @@ TAMPERED = {
             "UPDATE payments_journalline SET amount = amount * 2 WHERE account = 'sales' AND entry_id IN"
             " (SELECT id FROM payments_journalentry WHERE payment_id = '{payment}' AND kind = 'capture')"
         ),
-        ["entry ", "payment {tx_ref} is succeeded", "order {number} is paid"],
+        ["entry ", "payment {tx_ref} is succeeded", "payment {tx_ref} pays 900.00", "order {number} is paid"],
     ),
     "an entry that is gone": (
         (
             "DELETE FROM payments_journalline WHERE entry_id IN"
             " (SELECT id FROM payments_journalentry WHERE payment_id = '{payment}' AND kind = 'capture')"
         ),
-        ["payment {tx_ref} is succeeded", "order {number} is paid"],
+        ["payment {tx_ref} is succeeded", "payment {tx_ref} pays 900.00", "order {number} is paid"],
     ),
     "a refund under way": (
         "UPDATE payments_refund SET status = 'succeeded' WHERE status = 'submitted' AND cause = 'asked'",

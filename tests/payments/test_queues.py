@@ -17,6 +17,7 @@ from payments.models import Discrepancy, DiscrepancyKind, Resolution, WebhookEve
 from payments.resolutions import DiscrepancyResolved, NoSuchAttempt, SnoozeTooLong
 from tests import staff
 from tests.desk import scenes
+from tests.payments.test_applying import late, other, surplus_of
 from users.roles import Role
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -145,6 +146,84 @@ class TestTheDecisionsPage:
         said = choose(desk(Role.FINANCE), "discrepancy", "resolve", differs())
 
         assert "nothing with us, 900.00 ETB with them" in said
+
+
+class TestMoneyThatPaysAnotherOrder:
+    @pytest.fixture(autouse=True)
+    def _a_person_decides(self, settings):
+        settings.SURPLUS_POLICY = "person"
+
+    def answer(self, discrepancy: Discrepancy, client: Client | None = None, **given: str) -> str:
+        asked = {"confirmed": "yes", "resolution": "applied", "reason": "asked by telephone"} | given
+        return choose(client or desk(Role.FINANCE), "discrepancy", "resolve", discrepancy, **asked)
+
+    def test_the_customers_open_orders_that_it_would_pay_are_named(self, gateway):
+        payment, fits, dear = late(gateway), other(), other(price="1000.00")
+
+        said = choose(desk(Role.FINANCE), "discrepancy", "resolve", surplus_of(payment))
+
+        assert "900.00 ETB is left of it. Open orders of the same customer:" in said
+        assert f"{fits.number} (900.00 ETB)" in said
+        assert dear.number not in said
+        assert "Let it pay another order" in said
+
+    def test_where_there_is_none_that_is_said(self, gateway):
+        said = choose(desk(Role.FINANCE), "discrepancy", "resolve", surplus_of(late(gateway)))
+
+        assert "No open order of the same customer costs that much or less." in said
+
+    def test_an_order_is_paid_by_its_number_however_it_is_written(self, gateway):
+        payment, order = late(gateway), other()
+
+        said = self.answer(surplus_of(payment), order=f" {order.number.lower().replace('-', '')} ")
+
+        assert "resolved" in said
+        order.refresh_from_db()
+        assert order.status == "paid"
+
+    def test_without_a_number_it_asks_for_one(self, gateway):
+        payment = late(gateway)
+
+        assert "Which order is it to pay?" in self.answer(surplus_of(payment), order="2222-2222")
+        assert surplus_of(payment).status == "open"
+
+    def test_another_customers_order_wants_a_tick_and_says_whose_it_is(self, gateway):
+        payment, order = late(gateway), other(email="kebede@gmail.com", first_name="<Kebede>")
+
+        said = self.answer(surplus_of(payment), order=order.number)
+
+        assert f"Order {order.number} is another customer&#x27;s: &lt;Kebede&gt; kebede@gmail.com" in said
+        order.refresh_from_db()
+        assert order.status == "awaiting_payment"
+        self.answer(surplus_of(payment), order=order.number, another_customer="on")
+        order.refresh_from_db()
+        assert order.status == "paid"
+
+    def test_what_the_use_case_refuses_is_said(self, gateway):
+        payment, order = late(gateway), other(price="1000.00")
+
+        said = self.answer(surplus_of(payment), order=order.number)
+
+        assert "900.00 ETB of it is left, the order costs 1000.00 ETB." in said
+        assert surplus_of(payment).status == "open"
+
+    def test_whoever_gave_the_password_long_ago_gives_it_again(self, gateway):
+        payment, order = late(gateway), other()
+        client = desk(Role.FINANCE)
+        session = client.session
+        session["desk_password_at"] = (now() - timedelta(hours=1)).timestamp()
+        session.save()
+
+        self.answer(surplus_of(payment), client, order=order.number)
+
+        order.refresh_from_db()
+        assert order.status == "awaiting_payment"
+
+    def test_for_several_at_once_it_is_not_offered(self, gateway):
+        form = ResolutionForm(rows=[surplus_of(late(gateway)), surplus_of(late(gateway))])
+
+        assert set(dict(form.fields["resolution"].choices)) == {"explained", "refund"}
+        assert not {"order", "another_customer"} & set(form.fields)
 
 
 class TestTheInbox:

@@ -10,6 +10,7 @@ from payments import nightly, settlement
 from payments.models import DiscrepancyKind, ReconciliationRun, Refund, RunStatus
 from tests import factories, staff
 from tests.payments.chapa_list import ListingGateway, disagree
+from tests.payments.test_applying import late, other, surplus_of
 from users.roles import Role
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -166,6 +167,54 @@ def test_to_give_money_back_one_signs_in_anew(api, finance, gateway, problem, se
     )
     assert Refund.objects.count() == 0
     assert resolve(api, surplus, stale, resolution="explained", reason="looked at it").status_code == 200
+
+
+def test_money_that_pays_no_order_pays_another_one(api, who, gateway, problem, settings):
+    settings.SURPLUS_POLICY = "person"
+    payment, order = late(gateway), other()
+    surplus = surplus_of(payment)
+    asked = {"resolution": "applied", "reason": "asked by telephone"}
+    for body in (
+        asked,
+        asked | {"order": ""},
+        {"resolution": "refund", "reason": "x", "order": order.number},
+        {"resolution": "refund", "reason": "x", "another_customer": True},
+    ):
+        problem(resolve(api, surplus, who, **body), status=400, code="invalid_input")
+    problem(resolve(api, surplus, who, order="2222-2222", **asked), status=409, code="no_such_order")
+
+    said = resolve(api, surplus, who, order=order.number.lower(), **asked).json()
+
+    assert (said["status"], said["resolution"], said["order_number"]) == ("resolved", "applied", payment.order.number)
+    order.refresh_from_db()
+    assert order.status == "paid"
+
+
+def test_another_customers_order_has_to_be_meant(api, who, gateway, problem, settings):
+    settings.SURPLUS_POLICY = "person"
+    payment, order = late(gateway), other(email="kebede@gmail.com")
+    surplus = surplus_of(payment)
+    asked = {"resolution": "applied", "reason": "asked by telephone", "order": order.number}
+
+    problem(resolve(api, surplus, who, **asked), status=409, code="another_customers_order")
+    problem(resolve(api, surplus, who, another_customer=False, **asked), status=409, code="another_customers_order")
+
+    assert resolve(api, surplus, who, another_customer=True, **asked).status_code == 200
+
+
+def test_to_let_it_pay_another_order_one_signs_in_anew(api, finance, gateway, problem, settings):
+    settings.SURPLUS_POLICY = "person"
+    payment, order = late(gateway), other()
+
+    problem(
+        resolve(
+            api, surplus_of(payment), staff.stale_bearer(finance), resolution="applied", reason="x", order=order.number
+        ),
+        status=401,
+        code="authentication_too_old",
+    )
+    order.refresh_from_db()
+    assert order.status == "awaiting_payment"
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role not in {Role.FINANCE, Role.ADMIN}])

@@ -27,6 +27,7 @@ from orders import lifecycle, placement
 from orders.models import Order
 from orders.placement import Contact, Item
 from payments import checkout, ledger, reconciliation, refunds, resolutions, settlement, webhooks
+from payments.applying import Target
 from payments.chapa import signature
 from payments.gateway import RefundVerdict, Unavailable, Verdict
 from payments.models import Discrepancy, Payment, Refund, WebhookEvent
@@ -239,7 +240,15 @@ class World:
                 reason="looked at",
                 actor=SECOND,
                 at=self.at,
+                target=self.an_order_to_pay(choice),
             )
+
+    def an_order_to_pay(self, choice: int) -> Target | None:
+        """One of those that await their payment, for money that pays none."""
+        numbers = list(Order.objects.filter(status="awaiting_payment").order_by("pk").values_list("number", flat=True))
+        if not numbers:
+            return None
+        return Target(number=numbers[choice % len(numbers)], mode=self.gateway.mode, is_anothers=True)
 
     # What must be true
 
