@@ -54,6 +54,7 @@ UNFOLD: Final[dict[str, Any]] = {
     "STYLES": [lambda request: static("desk/desk.css")],  # noqa: ARG005 - unfold's signature
     "SCRIPTS": [
         lambda request: static("desk/desk.js"),  # noqa: ARG005
+        lambda request: static("desk/keyboard.js"),  # noqa: ARG005
         lambda request: static("desk/search.js"),  # noqa: ARG005
     ],
     "BORDER_RADIUS": "8px",

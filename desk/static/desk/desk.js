@@ -14,22 +14,22 @@ function reachable(element) {
 }
 
 const CLICKED = ":is(span, div, h2, a:not([href]))[x-on\\:click]";
-const NAMES = {
-  account_balance: "Home", arrow_back: "Back", close: "Close", dock_to_right: "Menu", filter_list: "Filters",
-  more_horiz: "More", search: "Search",
-};
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(CLICKED).forEach(reachable);
   // A sign is written as the word that its font draws: nobody should hear "dock to right".
+  const names = document.getElementById("desk-names");
   for (const sign of document.querySelectorAll(".material-symbols-outlined")) {
     const word = sign.textContent.trim();
     const button = sign.closest("a, button, [role=button]");
     const isAlone = button && button.textContent.trim() === word && !button.hasAttribute("title");
-    if (isAlone && !button.hasAttribute("aria-label")) button.setAttribute("aria-label", NAMES[word] || word);
+    if (isAlone && !button.hasAttribute("aria-label")) {
+      button.setAttribute("aria-label", names?.getAttribute(`data-${word}`) || word);
+    }
     if (button !== sign) sign.setAttribute("aria-hidden", "true");
   }
-  // Where the page begins, for whoever jumps from landmark to landmark.
+  // Where the page begins, for whoever jumps from landmark to landmark, or over the menu.
   document.getElementById("main")?.setAttribute("role", "main");
+  document.getElementById("content")?.setAttribute("tabindex", "-1");
 });
 
 document.addEventListener("click", async (event) => {
