@@ -19,6 +19,16 @@ from users import second_factor
 _PREFIX: Final = "confirm"
 
 
+class CodeInput(forms.TextInput):
+    """For a code, which is asked for anew: one that was wrong, or used, would only be in the way of the next."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(attrs={"autocomplete": "one-time-code", **(attrs or {})})
+
+    def format_value(self, value: Any) -> None:  # noqa: ARG002 - Django's signature
+        return None
+
+
 class ConfirmForm(DeskForm):
     password = forms.CharField(
         label=_("Your password"),
@@ -29,7 +39,7 @@ class ConfirmForm(DeskForm):
     code = forms.CharField(
         label=_("The code that your telephone shows"),
         max_length=20,
-        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autocapitalize": "none"}),
+        widget=CodeInput(attrs={"autocapitalize": "none"}),
     )
 
     def __init__(self, *args: Any, wants_code: bool, **kwargs: Any) -> None:

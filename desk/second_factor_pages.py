@@ -15,15 +15,16 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import DeskForm
 from core.errors import DomainError
 from desk import door
+from desk.confirmation import CodeInput
 from users import second_factor
 from users.models import User
 
 _SEED: Final = "desk_second_factor_seed"
-_LINE: Final = {"autofocus": True, "autocomplete": "one-time-code", "autocapitalize": "none", "spellcheck": "false"}
+_LINE: Final = {"autofocus": True, "autocapitalize": "none", "spellcheck": "false"}
 
 
 class CodeForm(DeskForm):
-    code = forms.CharField(max_length=20, label=_("Code"), widget=forms.TextInput(attrs=_LINE))
+    code = forms.CharField(max_length=20, label=_("Code"), widget=CodeInput(attrs=_LINE))
 
 
 def show(request: HttpRequest, *, site: Any) -> HttpResponse:
