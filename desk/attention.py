@@ -24,8 +24,8 @@ from desk.models import Erasure
 from notifications.flow import NotificationStatus
 from notifications.models import Notification, WebhookEndpoint
 from notifications.webhooks.models import DisabledBecause
-from payments import approvals
-from payments.flow import DiscrepancyStatus, PaymentStatus, RefundStatus
+from payments import approvals, discrepancies
+from payments.flow import PaymentStatus, RefundStatus
 from payments.models import Discrepancy, DiscrepancyKind, Disposition, Payment, Refund, WebhookEvent
 
 Words = str | Promise
@@ -105,7 +105,7 @@ def cards(*, may: May, approves: bool, actor: str, at: datetime, kept_apart: Map
         _card("approval", _("Refunds awaiting approval"), "approval", _("No refund waits for approval"),
               _approval(look, approves=approves, actor=actor)),
         _card("refunds", _("Refunds in trouble"), "undo", _("No refund failed, and none is unknown"), _refunds(look)),
-        _card("discrepancies", _("Open discrepancies"), "balance", _("Our books and Chapa's agree"),
+        _card("discrepancies", _("Open discrepancies"), "balance", _("No difference waits for somebody"),
               _discrepancies(look)),
         _card("webhooks", _("Webhooks not dealt with"), "inbox", _("Every webhook is dealt with"), _webhooks(look)),
         _card("mails", _("Failed messages"), "mail", _("Every message has left"), _mails(look)),
@@ -144,6 +144,12 @@ class _Look:
         found = model._default_manager.filter(**where) if rows is None else rows  # noqa: SLF001 - public by use
         count = found.order_by()[: MOST + 1].count()
         yield Line(label=label, model=model, tone=tone, count=count, query=query or as_query(where))
+
+    def differences(self, label: Words, tone: Tone, **where: Any) -> Iterator[Line]:
+        """Discrepancies that wait for somebody: not those that were left alone until later."""
+        rows = Discrepancy.objects.filter(discrepancies.waiting(at=self.at), **where)
+        query = {"queue": "waiting", **as_query(where)}
+        yield from self.line(label, Discrepancy, tone, rows=rows, query=query)
 
 
 def as_query(where: Mapping[str, Any]) -> dict[str, str]:
@@ -213,36 +219,25 @@ def _approval(look: _Look, *, approves: bool, actor: str) -> Iterator[Line]:
 
 def _refunds(look: _Look) -> Iterator[Line]:
     """A refund that failed is for a person, who is told so by a discrepancy: it counts until they have decided."""
-    yield from look.line(
-        _("failed or came back, undecided"),
-        Discrepancy,
-        Tone.URGENT,
-        status=DiscrepancyStatus.OPEN.value,
-        kind=DiscrepancyKind.REFUND.value,
-    )
+    yield from look.differences(_("failed or came back, undecided"), Tone.URGENT, kind=DiscrepancyKind.REFUND.value)
     yield from look.line(_("unknown: we ask again"), Refund, Tone.SOON, status=RefundStatus.UNKNOWN.value)
 
 
 def _discrepancies(look: _Look) -> Iterator[Line]:
     hours = settings.DISCREPANCY_SLA_HOURS
-    opened: dict[str, Any] = {"status": DiscrepancyStatus.OPEN.value}
-    yield from look.line(
+    yield from look.differences(
         _("for longer than %(hours)s hours") % {"hours": hours},
-        Discrepancy,
         Tone.URGENT,
-        **opened,
         opened_at__lt=look.at - timedelta(hours=hours),
     )
-    yield from look.line(_("in all"), Discrepancy, Tone.SOON, **opened)
+    yield from look.differences(_("in all"), Tone.SOON)
+    asleep = Discrepancy.objects.filter(discrepancies.snoozed(at=look.at))
+    yield from look.line(_("snoozed"), Discrepancy, Tone.CALM, rows=asleep, query={"queue": "snoozed"})
 
 
 def _webhooks(look: _Look) -> Iterator[Line]:
-    yield from look.line(
-        _("of payments that are not here, given up"),
-        Discrepancy,
-        Tone.URGENT,
-        status=DiscrepancyStatus.OPEN.value,
-        kind=DiscrepancyKind.ORPHAN.value,
+    yield from look.differences(
+        _("of payments that are not here, given up"), Tone.URGENT, kind=DiscrepancyKind.ORPHAN.value
     )
     yield from look.line(
         _("parked: tried again"),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import structlog
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from core import outbox
 from payments.flow import DiscrepancyStatus
@@ -29,6 +29,16 @@ class Key(NamedTuple):
 def key(*, kind: DiscrepancyKind, subject: str, ours: str, theirs: str) -> Key:
     """The key of a difference, cut to what a row can hold."""
     return Key(kind.value, subject[:120], ours[:200], theirs[:200])
+
+
+def waiting(*, at: datetime) -> Q:
+    """Those that somebody has to look at now: open, and not left alone until later."""
+    return Q(status=DiscrepancyStatus.OPEN) & (Q(snoozed_until=None) | Q(snoozed_until__lte=at))
+
+
+def snoozed(*, at: datetime) -> Q:
+    """Those that somebody has left alone until later."""
+    return Q(status=DiscrepancyStatus.OPEN, snoozed_until__gt=at)
 
 
 def found(

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -22,7 +23,8 @@ from core.admin import DeskForm, FormOfRows, ReadOnlyAdmin, Text, actor, ask, de
 from core.errors import DomainError
 from orders import numbers
 from orders.models import Order
-from payments import applying, nightly, providers, references, repayments, resolutions
+from payments import applying, discrepancies, nightly, providers, references, repayments, resolutions
+from payments.admin import counted
 from payments.flow import DiscrepancyStatus
 from payments.models import Discrepancy, DiscrepancyKind, ReconciliationRun, Resolution
 from payments.payouts import EAST_AFRICA
@@ -136,10 +138,9 @@ class QueueFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Discrepancy]) -> QuerySet[Discrepancy]:  # noqa: ARG002
         if self.value() == "waiting":
-            awake = Q(snoozed_until=None) | Q(snoozed_until__lte=now())
-            return queryset.filter(awake, status=DiscrepancyStatus.OPEN)
+            return queryset.filter(discrepancies.waiting(at=now()))
         if self.value() == "snoozed":
-            return queryset.filter(status=DiscrepancyStatus.OPEN, snoozed_until__gt=now())
+            return queryset.filter(discrepancies.snoozed(at=now()))
         return queryset
 
 
@@ -244,7 +245,14 @@ class ReconciliationRunAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("counts"))
     def counted(self, run: ReconciliationRun) -> str:
-        return ", ".join(f"{count:,} {listing.words(what)}" for what, count in run.counts.items()) or "–"
+        return counted.said(run.counts, words=counted.OF_RUNS) or listing.NONE
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        run = self.get_object(request, unquote(object_id))
+        told = {"counted": counted.said(run.counts, words=counted.OF_RUNS)} if run is not None else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **told})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.reconcile")

@@ -22,6 +22,7 @@ from core import listing
 from core.admin import DeskForm, ModelAdmin, ReadOnlyAdmin, ReasonForm, Text, actor, decision, refused
 from core.errors import DomainError
 from payments import closing, matching, statement_preview, statements, three_way
+from payments.admin import counted
 from payments.admin.reconciliation import PeriodForm
 from payments.models import Payout, Statement, StatementFormat, StatementLine, StatementRowError
 from payments.statement_rows import StatementSource
@@ -55,12 +56,18 @@ class UploadForm(DeskForm):
 
 @admin.register(Statement)
 class StatementAdmin(ReadOnlyAdmin):
-    list_display = ("file_name", "format", "counts", "imported_by", "imported")
+    list_display = ("file_name", "format", "counted", "imported_by", "imported")
     list_filter = ("format",)
     search_fields = ("^file_name", "=sha256")
     search_help_text = _("How the file's name begins, or its SHA-256")
     ordering = ("-id",)
     list_select_related = ("format",)
+    exclude = ("counts",)
+    readonly_fields = ("counted",)
+
+    @admin.display(description=_("counts"))
+    def counted(self, statement: Statement) -> str:
+        return listing.long(counted.said(statement.counts, words=counted.OF_STATEMENTS))
 
     @admin.display(description=_("imported"))
     def imported(self, statement: Statement) -> str:

@@ -123,6 +123,32 @@ def test_the_money_of_a_card_is_what_its_payments_hold(troubled):
     assert [payment.captured_currency for payment in troubled.get(other).context["cl"].result_list] == ["USD"]
 
 
+def test_what_was_left_alone_for_a_while_waits_for_nobody_and_is_counted_beside(troubled):
+    asleep = Discrepancy.objects.filter(kind__in=["orphan", "refund"])
+    asleep.update(snoozed_until=now() + timedelta(days=1))
+    awake = Discrepancy.objects.filter(status="open").count() - asleep.count()
+
+    found = lines(shown(troubled))
+
+    assert [(number, label) for number, label, _link in found["discrepancies"]] == [
+        ("1", "for longer than 72 hours"), (str(awake), "in all"), (str(asleep.count()), "snoozed"),
+    ]  # fmt: skip
+    assert [label for _number, label, _link in found["refunds"] + found["webhooks"]] == [
+        "unknown: we ask again", "parked: tried again", "left over for more than ten minutes",
+    ]  # fmt: skip
+    for number, _label, link in found["discrepancies"]:
+        assert rows_of(troubled, link) == int(number)
+
+    asleep.update(snoozed_until=now() - timedelta(seconds=1))
+    assert len(lines(shown(troubled))["discrepancies"]) == 2
+
+
+def test_where_everything_was_left_alone_nothing_waits(troubled):
+    Discrepancy.objects.update(snoozed_until=now() + timedelta(days=1))
+
+    assert "discrepancies" in calm(shown(troubled))
+
+
 def test_an_approver_is_told_what_they_may_decide_and_not_their_own(troubled, hana):
     (first, _label, link), (all_of_them, *_) = lines(shown(troubled))["approval"]
     [row] = troubled.get(link).context["cl"].result_list

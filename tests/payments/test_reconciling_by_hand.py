@@ -13,9 +13,11 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from core.models import Event
-from payments import closing, matching, statement_preview
+from payments import closing, matching, nightly, statement_preview
+from payments.admin import counted
 from payments.models import (
     DayClose,
+    DiscrepancyKind,
     JournalEntry,
     ReconciliationRun,
     RunKind,
@@ -23,8 +25,10 @@ from payments.models import (
     StatementLine,
     StatementRowError,
 )
+from payments.models.statement import LineState
 from tests import staff
 from tests.payments import files, money
+from tests.payments.chapa_list import ListingGateway
 from users.roles import Role
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -133,6 +137,36 @@ class TestMatching:
     def test_nothing_is_begun_where_nothing_was_imported(self):
         assert matching.catch_up(at=now()) is None
         assert not ReconciliationRun.objects.exists()
+
+
+class TestWhatWasCounted:
+    def test_a_run_and_an_import_say_it_in_words(self):
+        client = desk(Role.FINANCE)
+        files.chapa("AP1,900.00,1.00,,PO-1,ETB")
+        run = matching.run(since=files.today(), until=files.today(), actor="staff:1", at=now())
+
+        page = client.get(reverse("admin:payments_reconciliationrun_change", args=[run.pk])).content.decode()
+        assert "lines looked at: 1 · new discrepancies: " in page
+        assert " · ignored: 0" in page
+        assert "lines_" not in page
+        for address in ("changelist", "change"):
+            row = [Statement.objects.get().pk] if address == "change" else []
+            shown = client.get(reverse(f"admin:payments_statement_{address}", args=row)).content.decode()
+            assert "new lines: 1 · known before: 0 · rows in error: 0 · blank or totals: 0" in shown
+            assert "passed_over" not in shown
+
+    def test_everything_that_is_counted_has_its_words(self):
+        gateway = ListingGateway()
+        gateway.paid()
+        files.chapa("AP1,900.00,1.00,,PO-1,ETB")
+        files.bank("PO-1,a payout,,899.00")
+        nightly.run(gateway=gateway, since=now() - timedelta(days=3), until=now(), actor="system", at=now())
+        matching.run(since=files.today(), until=files.today(), actor="staff:1", at=now())
+        states = {each.value for each in (*DiscrepancyKind, *LineState)}
+
+        counts = {name for run in ReconciliationRun.objects.all() for name in run.counts}
+        assert set(counted.OF_RUNS) <= counts <= set(counted.OF_RUNS) | states
+        assert {name for each in Statement.objects.all() for name in each.counts} == set(counted.OF_STATEMENTS)
 
 
 class TestARun:
