@@ -7,11 +7,12 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db import transaction
+from django.db.models.functions import Upper
 from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from core.admin import ModelAdmin
+from core.admin import ModelAdmin, QuickList
 from products import catalogue, stock
 from products.models import Category, Product
 
@@ -56,11 +57,14 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Product)
-class ProductAdmin(ModelAdmin):
+class ProductAdmin(QuickList):
     form = ProductForm
     list_display = ("name", "sku", "category", "price", "currency", "on_hand", "held", "available", "is_active")
     list_filter = ("category", "is_active", "currency")
-    search_fields = ("name", "sku", "slug")
+    search_fields = ("=sku", "=slug")
+    search_texts = (Upper("name"), Upper("sku"))
+    search_help_text = _("Name, SKU or slug")
+    ordering = ("name", "id")  # sorted without an index: a shop has thousands of goods, not millions
     prepopulated_fields = {"slug": ("name",)}
     readonly_fields = ("on_hand", "held", "available", "created_at", "updated_at")
     list_select_related = ("category",)

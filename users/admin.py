@@ -17,10 +17,10 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from core import outbox
-from core.admin import ModelAdmin, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, WithVerbs, actor, decision
+from core.admin import ModelAdmin, QuickList, ReadOnlyAdmin, ReadOnlyInline, ReasonForm, WithVerbs, actor, decision
 from core.audited_forms import HIDDEN
 from users import second_factor
-from users.models import Identity, User
+from users.models import WHO, Identity, User
 
 
 class IdentityInline(ReadOnlyInline):
@@ -33,13 +33,15 @@ class IdentityInline(ReadOnlyInline):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, WithVerbs):  # type: ignore[type-arg]
+class UserAdmin(DjangoUserAdmin, QuickList, WithVerbs):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("email", "first_name", "last_name", "is_staff", "is_active", "created_at")
     list_filter = ("is_staff", "is_superuser", "is_active")
-    search_fields = ("email", "first_name", "last_name", "phone_number")
+    search_fields = ("=email", "=id")
+    search_texts = (WHO,)
+    search_help_text = _("E-mail, name, phone or id")
     ordering = ("email",)
     audit_hidden = ("email", "first_name", "last_name", "phone_number")
     audit_names_it = False

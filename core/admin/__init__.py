@@ -5,6 +5,7 @@ from core.admin.base import (
     DeskForm,
     FormOfRows,
     ModelAdmin,
+    QuickList,
     ReadOnlyAdmin,
     ReadOnlyInline,
     ReasonForm,
@@ -19,6 +20,6 @@ from core.admin.base import (
 )
 
 __all__ = [
-    "DeskForm", "FormOfRows", "ModelAdmin", "ReadOnlyAdmin", "ReadOnlyInline", "ReasonForm", "Text", "Verb",
-    "WithVerbs", "actor", "ask", "at_once", "decision", "refused", "system",
+    "DeskForm", "FormOfRows", "ModelAdmin", "QuickList", "ReadOnlyAdmin", "ReadOnlyInline", "ReasonForm", "Text",
+    "Verb", "WithVerbs", "actor", "ask", "at_once", "decision", "refused", "system",
 ]  # fmt: skip

@@ -144,27 +144,19 @@ class WithVerbs(ModelAdmin):
         return answer or redirect(back)
 
 
-class ReadOnlyAdmin(WithVerbs):
-    """Search, filter, look; no adding, changing or deleting. What may be done stands in `actions`.
+class QuickList(ModelAdmin):
+    """A list that stays quick among a million rows.
 
-    Nobody counts the rows of a list: among a million it would take longer than to show fifty of them. For the same
-    reason a list is sorted by what has an index alone, and `search_fields` are looked up exactly (`=`) or by their
-    beginning (`^`); `search_texts` are expressions with a trigram index, in which words are found wherever they stand.
+    Nobody counts them: it would take longer than to show fifty. For the same reason a list is sorted by what has an
+    index alone, and `search_fields` are looked up exactly (`=`) or by their beginning (`^`); `search_texts` are
+    expressions with a trigram index, in which words are found wherever they stand. Nobody chooses all rows at once, for
+    how many that would be is not known.
     """
 
+    list_disable_select_all = True
     paginator = listing.InfinitePaginator
     sortable_by = ()
     search_texts: tuple[Any, ...] = ()
-    warn_unsaved_form = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
 
     def spellings(self, term: str) -> list[str]:
         """How what somebody looks for may be written in a column."""
@@ -184,6 +176,21 @@ class ReadOnlyAdmin(WithVerbs):
             ordering=self.get_ordering(request) or ("-pk",),
         )
         return found, False
+
+
+class ReadOnlyAdmin(QuickList, WithVerbs):
+    """Search, filter, look; no adding, changing or deleting. What may be done stands in `actions`."""
+
+    warn_unsaved_form = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
 
 
 class ReadOnlyInline(_Inline):

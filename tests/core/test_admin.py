@@ -9,8 +9,9 @@ from datetime import timedelta
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.timezone import now
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
@@ -166,6 +167,40 @@ def test_lists_do_not_ask_once_per_row(staff, django_assert_max_num_queries):
     for model in (Order, Payment, Product):
         with django_assert_max_num_queries(8):
             staff.get(page(model, "changelist"))
+
+
+@pytest.mark.parametrize("label", ["users.User", "products.Product", "orders.Order"])
+def test_a_list_that_grows_counts_nothing_and_offers_no_choice_of_all_its_rows(staff, label):
+    model = next(each for each in REGISTERED if each._meta.label == label)
+    for _ in range(3):
+        factories.order()
+
+    with CaptureQueriesContext(connection) as asked:
+        shown = staff.get(page(model, "changelist")).content.decode()
+
+    assert not [query["sql"] for query in asked.captured_queries if "COUNT(" in query["sql"]]
+    assert 'class="question' not in shown
+
+
+@pytest.mark.parametrize("words", ["harar", "LONGBERRY", "hrr-5", "HRR-500"])
+def test_goods_are_found_by_parts_of_their_name_and_sku(staff, words):
+    harar = factories.product(sku="HRR-500", name="Harar longberry")
+    factories.product(sku="SDM-500", name="Sidamo")
+
+    found = staff.get("/admin/products/product/", {"q": words}).context["cl"].result_list
+
+    assert [product.pk for product in found] == [harar.pk]
+
+
+@pytest.mark.parametrize("words", ["tsehay", "girma", "TSEHAY.GIRMA@gmail.com", "77665544"])
+def test_people_are_found_by_parts_of_their_name_and_phone(staff, words):
+    person = factories.user(
+        email="tsehay.girma@gmail.com", first_name="Tsehay", last_name="Girma", phone_number="+251977665544"
+    )
+
+    found = staff.get("/admin/users/user/", {"q": words}).context["cl"].result_list
+
+    assert [user.pk for user in found] == [person.pk]
 
 
 def test_who_is_not_staff_sees_nothing():
