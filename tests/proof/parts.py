@@ -179,12 +179,15 @@ class _Player:
 
 @dataclass(kw_only=True)
 class Repeated:
-    """Files of tests, run with larger counts, `rounds` times at least. `each`: every test by itself, not the file."""
+    """Files of tests, run with larger counts, `rounds` times at least. `each`: every test by itself, not the file;
+    `together`: all files in one run, because they share what takes long to make.
+    """
 
     name: str
     paths: Sequence[str]
     env: Mapping[str, str]
     each: bool = False
+    together: bool = False
     rounds: int = 1
     times: int = 1
     """How many runs one passed test stands for."""
@@ -209,7 +212,7 @@ class Repeated:
         begun = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="nexus-proof-") as folder:
             report = Path(folder) / "report.xml"
-            code, said = _pytest([target, f"--junitxml={report}"], env=self.env)
+            code, said = _pytest([*(self.paths if self.together else [target]), f"--junitxml={report}"], env=self.env)
             passed, failed = _counted(report)
         if code != 0 and not failed:
             failed = 1  # it did not even come to a test
@@ -224,7 +227,9 @@ class Repeated:
     def _targets(self) -> list[str]:
         if not self._found:
             files = sorted(str(file.relative_to(ROOT)) for path in self.paths for file in _test_files(ROOT / path))
-            if self.each and files:
+            if self.together and files:
+                self._found = [" ".join(self.paths)]
+            elif self.each and files:
                 _, said = _pytest(["--collect-only", "-q", "--no-header", *files], env=self.env, verbose=True)
                 self._found = [line for line in said.splitlines() if "::" in line]
             else:
@@ -292,8 +297,13 @@ def everything() -> list[Part]:
         ),
         Repeated(name="faults with real servers", paths=["tests/faults"], env=repeated),
         Repeated(name="races", paths=["tests/races"], env=repeated),
-        Repeated(name="plans over a million orders", paths=["tests/volume"], env={"NEXUS_VOLUME_ORDERS": "1000000"}),
-        Repeated(name="properties and simulation", paths=["tests/properties"], env=generated, each=True),
+        Repeated(
+            name="plans over a million orders",
+            paths=["tests/volume"],
+            env={"NEXUS_VOLUME_ORDERS": "1000000"},
+            together=True,
+        ),
+        Repeated(name="properties and simulation", paths=["tests/properties"], env=generated, each=True, at_once=CORES),
         Repeated(
             name=f"generated requests, {EXAMPLES:,} examples each",
             paths=["tests/hostile/test_generated.py"],

@@ -246,6 +246,19 @@ def test_tests_are_run_with_their_counts_and_counted(tests_of_my_own, how_many, 
     assert unit.again == f"HOW_MANY={how_many} python -m pytest test_mine.py"
 
 
+@pytest.mark.timeout(600)
+def test_files_that_share_what_takes_long_are_one_run(tests_of_my_own):
+    other = tests_of_my_own.with_name("test_yours.py")
+    other.write_text("def test_c():\n    pass\n")
+    both = Repeated(name="both", paths=[tests_of_my_own.name, other.name], env={"HOW_MANY": "2"}, together=True)
+    (unit,) = itertools.islice(both.units(), 1)
+
+    result = both.run(unit)
+
+    assert (result.runs, result.failures) == (3, 0), result.why
+    assert unit.again == "HOW_MANY=2 python -m pytest test_mine.py test_yours.py"
+
+
 def test_what_is_kept_can_be_read_by_anybody(once, clock, tmp_path):
     once(Coins(clock), seconds=5)
 
