@@ -121,9 +121,9 @@ def request(*, kind: str, query: str, file_format: Format, user: User, at: datet
             requested_at=at,
             request_id=outbox.current_request_id(),
         )
+        export.refresh_from_db()  # while nobody else knows of it: later it may have been made, and be gone
         outbox.record(topic="export.requested", export_id=str(export.pk))
     log.info("export.requested", export=str(export.pk), actor=_actor(user), kind=kind, format=file_format.value)
-    export.refresh_from_db()
     return export
 
 

@@ -135,6 +135,10 @@ class Shop(RuleBasedStateMachine):
     def a_webhook_is_lost(self, which):
         self.world.post.pop(which % len(self.world.post))
 
+    @rule(which=any_of)
+    def chapa_tells_of_what_nobody_knows(self, which):
+        self.world.send(f"nobody-knows-{which}", "charge.success")
+
     @rule(which=any_of, mishap=mishaps)
     def somebody_comes_back_from_chapas_page(self, which, mishap):
         payment = self.payment(which)

@@ -61,6 +61,7 @@ ACTIONS: Final[dict[str, tuple[int, dict[str, Callable[[Dice], Any]]]]] = {
     "somebody_cancels": (1, {"which": which, "mishap": mishap}),
     "a_webhook_comes": (8, {"which": which, "again": lambda d: d.random() < 0.4, "mishap": mishap}),
     "a_webhook_is_lost": (2, {"which": which}),
+    "chapa_tells_of_what_nobody_knows": (1, {"which": which}),
     "somebody_comes_back_from_chapas_page": (5, {"which": which, "mishap": mishap}),
     "the_relay_publishes": (6, {"mishap": mishap}),
     "a_worker_takes_a_message": (14, {"which": which, "again": lambda d: d.random() < 0.2, "mishap": mishap}),
@@ -70,7 +71,7 @@ ACTIONS: Final[dict[str, tuple[int, dict[str, Callable[[Dice], Any]]]]] = {
     "somebody_fulfils": (2, {"which": which, "mishap": mishap}),
     "somebody_gives_money_back": (10, {"which": which, "cents": maybe_cents, "mishap": mishap}),
     "somebody_else_decides": (6, {"which": which, "yes": lambda d: d.random() < 0.7, "mishap": mishap}),
-    "somebody_resolves_a_discrepancy": (6, {"which": which, "choice": which, "mishap": mishap}),
+    "somebody_resolves_a_discrepancy": (9, {"which": which, "choice": which, "mishap": mishap}),
     "chapa_gives_back": (14, {"which": which, "verdict": lambda d: d.choice(
         [RefundVerdict.PROCESSING, *[RefundVerdict.REFUNDED] * 3, *[RefundVerdict.REVERSED] * 2])}),
     "somebody_gives_back_in_the_dashboard": (1, {"which": which, "cents": lambda d: None if d.random() < 0.5 else 700}),

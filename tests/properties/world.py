@@ -30,7 +30,7 @@ from payments import checkout, ledger, reconciliation, refunds, resolutions, set
 from payments.applying import Target
 from payments.chapa import signature
 from payments.gateway import RefundVerdict, Unavailable, Verdict
-from payments.models import Discrepancy, Payment, Refund, WebhookEvent
+from payments.models import Discrepancy, Payment, Refund, Resolution, WebhookEvent
 from products.models import Product
 from tests import factories
 from tests.gateways import HELD_UP, UNREACHABLE, FakeGateway, GivenBack
@@ -240,8 +240,14 @@ class World:
                 reason="looked at",
                 actor=SECOND,
                 at=self.at,
+                tx_ref=self.a_known_tx_ref(choice) if possible[choice % len(possible)] is Resolution.MATCHED else "",
                 target=self.an_order_to_pay(choice),
             )
+
+    def a_known_tx_ref(self, choice: int) -> str:
+        """Of any attempt, for what belongs to one; empty where there is none."""
+        known = list(Payment.objects.order_by("created_at", "pk").values_list("tx_ref", flat=True))
+        return known[choice % len(known)] if known else ""
 
     def an_order_to_pay(self, choice: int) -> Target | None:
         """One of those that await their payment, for money that pays none."""
@@ -323,7 +329,7 @@ class World:
             for refund in Refund.objects.filter(status="awaiting_approval"):
                 self.work(lambda refund=refund: refunds.approve(refund_id=refund.pk, actor=THIRD, at=self.at))
             for discrepancy in Discrepancy.objects.filter(status="open").order_by("id"):
-                self.work(lambda each=discrepancy: self.resolve(each, 0))
+                self.work(lambda each=discrepancy, hours=hours: self.resolve(each, each.pk + hours))
             self.sweep()
             self.relay()
             while self.queue:
