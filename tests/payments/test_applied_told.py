@@ -10,13 +10,14 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from core.models import Event
-from desk import search, story, wishes
+from core.money import Currency
+from desk import books, search, story, wishes
 from desk.erasure import obstacles
 from desk.why import Why, explain
 from notifications.webhooks import topics
 from orders import access, lifecycle, tickets
 from orders.models import Order
-from payments import matching, nightly, settlement, three_way
+from payments import closing, matching, nightly, settlement, three_way
 from payments.live import standing
 from payments.models import Discrepancy, DiscrepancyKind, Payment, StatementLine
 from tests import factories, graphql_client, staff
@@ -24,7 +25,7 @@ from tests.desk import people
 from tests.gateways import FakeGateway
 from tests.payments import files
 from tests.payments.chapa_list import ListingGateway, listed
-from tests.payments.money import arrives, ask
+from tests.payments.money import arrives, ask, birr
 from tests.payments.test_applying import apply, late, other, surplus_of
 from users.roles import Role
 
@@ -231,6 +232,13 @@ def test_a_statement_is_matched_with_it_and_the_three_way_match_names_its_order(
     assert (line.state, line.payment) == ("matched", moved)
     [row] = three_way.page(since=today, until=today).rows
     assert (row.payment.order, row.standing) == (moved.order, three_way.Standing.AT_CHAPA)
+
+
+def test_what_was_applied_is_confirmed_once_and_counts_as_apart_no_more(moved):
+    day = books.of(closing.today(at=now()))
+
+    figures = day.moved[Currency.ETB]
+    assert (figures.confirmed, figures.unapplied) == (birr("900.00"), birr("250.00"))
 
 
 # --- Whoever goes ---
