@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from django.contrib.auth import authenticate
@@ -41,6 +42,8 @@ class AuthenticationTooOld(DomainError):
 
 SIGNED_IN_AT: Final = "auth_time"
 """The claim that says when its owner gave the password (OpenID Connect's name). A refresh carries it on unchanged."""
+SECOND_FACTOR: Final = "second_factor"
+"""The claim that says by which second factor its owner was let in; no customer's token has it."""
 RECENT: Final = timedelta(minutes=5)
 
 
@@ -68,10 +71,15 @@ def sign_in(*, email: str, password: str, otp: str = "", at: datetime) -> Tokens
 
 
 def start(*, user: User, at: datetime | None) -> Tokens:
-    """A pair of tokens for somebody who has given the account's password at `at`; None where nobody knows when."""
+    """A pair of tokens for somebody who has given the account's password at `at`; None where nobody knows when. Who
+    needs a second factor has shown it to the caller, now or for the token that they come with.
+    """
     refresh = RefreshToken.for_user(user)
     if at is not None:
         refresh[SIGNED_IN_AT] = int(at.timestamp())
+    factor = second_factor.of(user) if second_factor.is_wanted(user=user) else None
+    if factor is not None:
+        refresh[SECOND_FACTOR] = factor.pk
     return Tokens(access=str(refresh.access_token), refresh=str(refresh))
 
 
@@ -91,6 +99,11 @@ def refresh(*, token: str) -> Tokens:
     return Tokens(access=rotation.validated_data["access"], refresh=rotation.validated_data["refresh"])
 
 
+def lacks_second_factor(*, user: User, claims: Mapping[str, Any]) -> bool:
+    """Whether a token was given to staff without a code: before they had one, or before they were staff."""
+    return second_factor.is_wanted(user=user) and type(claims.get(SECOND_FACTOR)) is not int
+
+
 def require_recent(*, signed_in_at: object, at: datetime) -> None:
     """What moves money wants the password given at most five minutes ago: a token that was stolen, or left open at a
     desk, lives on by refreshing. `signed_in_at` is the access token's claim, in seconds of the epoch.
@@ -104,7 +117,8 @@ def require_recent(*, signed_in_at: object, at: datetime) -> None:
 
 def _claim(token: str) -> None:
     """Lock the token's row, so that of two who show it at once one gets a pair, and see that the account still has
-    the password that the token was given under: SimpleJWT looks at that for access tokens only.
+    the password that the token was given under: SimpleJWT looks at that for access tokens only. Staff must still have
+    the second factor, too: who lost their telephone may have lost the token with it.
 
     :raises TokenError:
     """
@@ -114,6 +128,10 @@ def _claim(token: str) -> None:
     user = User.objects.filter(pk=user_id).first()
     if user is None or shown.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
         raise TokenError("the account is gone or has another password")
+    if second_factor.is_wanted(user=user):
+        factor = second_factor.of(user)
+        if factor is None or shown.get(SECOND_FACTOR) != factor.pk:
+            raise TokenError("it was given without the second factor of the account")
 
 
 def revoke(*, token: str) -> None:

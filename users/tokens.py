@@ -6,18 +6,28 @@ from typing import Any
 
 from django.utils.timezone import now
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from users import sessions
+from users.models import User
 
 
 class BearerAuthentication(JWTAuthentication):
-    """SimpleJWT, which checks signature, issuer, audience, expiry, revocation and that the account is active."""
+    """SimpleJWT, which checks signature, issuer, audience, expiry, revocation and that the account is active; and of
+    staff, that they showed their second factor for it.
+    """
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
         return 'Bearer realm="nexus"'
+
+    def get_user(self, validated_token: Any) -> Any:
+        user = super().get_user(validated_token)
+        if isinstance(user, User) and sessions.lacks_second_factor(user=user, claims=validated_token.payload):
+            raise AuthenticationFailed
+        return user
 
 
 class SignedInRecently(BasePermission):

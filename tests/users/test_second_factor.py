@@ -293,6 +293,39 @@ class TestTheApi:
 
         assert sign_in(person).status_code == 200
 
+    def test_refuses_a_token_that_was_given_without_the_code(self, api, person, problem):
+        customer, colleague = factories.user(), staff.person(Role.FINANCE)
+        before = sessions.start(user=customer, at=now())
+        early = AccessToken.for_user(colleague)  # as it was before there were second factors
+        customer.is_staff = True
+        customer.save()
+
+        for user, access in ((customer, before.access), (colleague, str(early))):
+            second_factors.given(user)
+            problem(api.get("/auth/me/", authorization=f"Bearer {access}"), status=401, code="invalid_token")
+        problem(api.post("/auth/token/refresh/", {"refresh": before.refresh}, key=None), status=401,
+                code="invalid_refresh_token")  # fmt: skip
+
+    def test_lets_staff_go_on_by_what_they_were_given_for_the_code(self, api, sign_in, person, problem):
+        second_factors.given(person)
+        pair = sign_in(person, otp=second_factors.code(person)).json()
+
+        for _ in range(2):
+            assert api.get("/auth/me/", authorization=f"Bearer {pair['access']}").status_code == 200
+            pair = api.post("/auth/token/refresh/", {"refresh": pair["refresh"]}, key=None).json()
+        changed = passwords.change(user=person, current=factories.PASSWORD, new="another-long-phrase-8", at=now())
+        assert api.get("/auth/me/", authorization=f"Bearer {changed.access}").status_code == 200
+
+    def test_ends_what_refreshes_with_the_second_factor_that_it_was_given_for(self, api, sign_in, person, problem):
+        second_factors.given(person)
+        pair = sign_in(person, otp=second_factors.code(person)).json()
+        second_factor.reset(user_id=person.pk, reason="the telephone is lost", actor="staff:0")
+        for is_there_another in (False, True):
+            if is_there_another:
+                second_factors.given(person)
+            problem(api.post("/auth/token/refresh/", {"refresh": pair["refresh"]}, key=None), status=401,
+                    code="invalid_refresh_token")  # fmt: skip
+
     def test_a_changed_password_alone_is_no_recent_sign_in_of_staff(self, person):
         pair = passwords.change(user=person, current=factories.PASSWORD, new="another-long-phrase-8", at=now())
         customer = passwords.change(
