@@ -115,6 +115,20 @@ class Shop(RuleBasedStateMachine):
         world.pay(payment, by=Decimal(more))
         world.work(lambda: settlement.settle(tx_ref=payment.tx_ref, gateway=world.gateway, at=world.at))
 
+    @rule(sku=st.sampled_from(sorted(STOCK)), quantity=st.integers(1, 2))
+    def somebody_pays_too_late_and_orders_again(self, sku, quantity):
+        """The beginning of stories about money that pays no order, and could pay another one."""
+        world = self.world
+        if world.work(lambda: world.place(sku, quantity)) is None:
+            return
+        order = Order.objects.latest("id")
+        world.work(lambda: world.start(order))
+        payment = Payment.objects.get(order=order)
+        world.work(lambda: lifecycle.cancel(number=order.number, actor="guest", at=world.at))
+        world.pay(payment)
+        world.work(lambda: settlement.settle(tx_ref=payment.tx_ref, gateway=world.gateway, at=world.at))
+        world.work(lambda: world.place(sku, quantity))
+
     @rule(which=any_of, mishap=mishaps)
     def somebody_cancels(self, which, mishap):
         order = self.order(which)

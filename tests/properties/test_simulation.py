@@ -58,6 +58,8 @@ ACTIONS: Final[dict[str, tuple[int, dict[str, Callable[[Dice], Any]]]]] = {
     "somebody_pays_less_or_more": (4, {"which": which, "by": lambda d: d.choice(["-0.01", "-50.00", "0.01", "20.00"])}),
     "somebody_pays_in_dollars": (1, {"which": which}),
     "a_try_fails": (2, {"which": which}),
+    "somebody_pays_too_late_and_orders_again": (3, {"sku": lambda d: d.choice(sorted(STOCK)),
+                                                    "quantity": lambda d: d.randint(1, 2)}),
     "somebody_cancels": (1, {"which": which, "mishap": mishap}),
     "a_webhook_comes": (8, {"which": which, "again": lambda d: d.random() < 0.4, "mishap": mishap}),
     "a_webhook_is_lost": (2, {"which": which}),

@@ -241,7 +241,7 @@ class World:
                 actor=SECOND,
                 at=self.at,
                 tx_ref=self.a_known_tx_ref(choice) if possible[choice % len(possible)] is Resolution.MATCHED else "",
-                target=self.an_order_to_pay(choice),
+                target=self.an_order_to_pay(discrepancy, choice),
             )
 
     def a_known_tx_ref(self, choice: int) -> str:
@@ -249,12 +249,14 @@ class World:
         known = list(Payment.objects.order_by("created_at", "pk").values_list("tx_ref", flat=True))
         return known[choice % len(known)] if known else ""
 
-    def an_order_to_pay(self, choice: int) -> Target | None:
-        """One of those that await their payment, for money that pays none."""
-        numbers = list(Order.objects.filter(status="awaiting_payment").order_by("pk").values_list("number", flat=True))
-        if not numbers:
+    def an_order_to_pay(self, discrepancy: Discrepancy, choice: int) -> Target | None:
+        """One of those that await their payment, for money that pays none; if there are such, one that it would pay."""
+        waiting = Order.objects.filter(status="awaiting_payment").order_by("pk")
+        came = discrepancy.payment.captured_amount if discrepancy.payment is not None else None
+        would_do = waiting.filter(total_amount__lte=came or 0) or waiting
+        if not would_do:
             return None
-        return Target(number=numbers[choice % len(numbers)], mode=self.gateway.mode, is_anothers=True)
+        return Target(number=would_do[choice % len(would_do)].number, mode=self.gateway.mode, is_anothers=True)
 
     # What must be true
 
