@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.fields import AmountField, StrictCharField, StrictSerializer
+from core.fields import AmountField, StrictBooleanField, StrictCharField, StrictSerializer
 from core.openapi import example
 from payments.models import Discrepancy, ReconciliationRun, Refund, RefundCause, Resolution, RunKind, RunStatus
 from payments.models.reconciliation import DISCREPANCY_KINDS, DISCREPANCY_STATUSES
@@ -124,7 +124,7 @@ class ResolutionIn(ReasonIn):
         allow_blank=True,
         help_text="Number of the order that the money is to pay, where it is `applied`.",
     )
-    another_customer = serializers.BooleanField(
+    another_customer = StrictBooleanField(
         required=False,
         default=False,
         help_text="True where it is `applied` to an order that shares no account, e-mail address or phone number with "

@@ -200,11 +200,6 @@ VARIANTS: Final = (
         variant="refund",
         body=lambda _: {"resolution": "refund", "reason": "it is not ours"},
     ),
-    Question(
-        call=_RESOLVE,
-        variant="applied",
-        body=lambda _: {"resolution": "applied", "reason": "asked by telephone", "order": "2222-2222"},
-    ),
     Question(call=_GRAPHQL, variant="quoteOrder", body=_graphql(graphql_client.QUOTE, input=_input)),
     Question(call=_GRAPHQL, variant="me", body=_graphql("{ me { email } }")),
     Question(call=_GRAPHQL, variant="orders", body=_graphql("{ orders { edges { node { number } } } }"), shows=_number),
