@@ -7,7 +7,7 @@ from typing import Any, Final
 import structlog
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -87,14 +87,15 @@ class NotificationAdmin(ReadOnlyAdmin):
         if letter is None:
             return gettext("It cannot be written: its template is broken. The log says how.")
         if notification.channel == ChannelKind.SMS:
-            return format_html('<pre style="white-space:pre-wrap">{}</pre>', letter.text)
-        # A frame that may do nothing: no script, no form, no leaving it.
+            return format_html('<pre style="white-space:pre-wrap">{}</pre>', escape(letter.text))
+        # A frame that may do nothing: no script, no form, no leaving it. What a template rendered counts as escaped
+        # already, and would end the attribute that it stands in.
         return format_html(
             '<iframe sandbox srcdoc="{}" title="{}" style="width:100%;height:46rem;border:1px solid #ccc">'
             '</iframe><pre style="white-space:pre-wrap">{}</pre>',
-            letter.html,
+            escape(letter.html),
             gettext("preview"),
-            letter.text,
+            escape(letter.text),
         )
 
 

@@ -52,6 +52,13 @@ class ModelAdmin(AuditedForms, _Base):
     show_full_result_count = False
     warn_unsaved_form = True
 
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """What is edited in the list has no label there but its column's heading, which nobody hears."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name in self.list_editable:
+            field.widget.attrs["aria-label"] = field.label
+        return field
+
     @admin.display(description=getattr(UnfoldModelAdmin.action_checkbox, "short_description", ""))
     def action_checkbox(self, obj: Any) -> SafeString:
         """The theme's, written out: a template for each row is nearly half of a list's time."""

@@ -41,7 +41,7 @@ class DecidableFilter(admin.SimpleListFilter):
 
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
-    list_display = ("reference", "of_order", "standing", "sum", "why", "asked_for_by", "asked_for", "decided_by")
+    list_display = ("reference", "of_order", "standing", "sum", "why", "people", "asked_for")
     list_filter = (DecidableFilter, "status", ("created_at", listing.DaysFilter))
     search_fields = ("=reference", "=gateway_reference", "=payment__tx_ref", "=payment__order__number")
     search_help_text = _("Our reference, Chapa's reference, tx_ref or order number")
@@ -69,9 +69,9 @@ class RefundAdmin(ReadOnlyAdmin):
     def why(self, refund: Refund) -> str:
         return listing.long(refund.reason)
 
-    @admin.display(description=_("asked for by"))
-    def asked_for_by(self, refund: Refund) -> str:
-        return refund.requested_by
+    @listing.in_two_lines(description=_("asked for by, decided by"))
+    def people(self, refund: Refund) -> list[str]:
+        return [refund.requested_by, refund.decided_by]
 
     @admin.display(description=_("asked for"))
     def asked_for(self, refund: Refund) -> str:

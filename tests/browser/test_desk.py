@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -181,38 +181,3 @@ def test_finance_takes_a_statement_in_closes_the_day_and_takes_its_report_home(
     with page.expect_download() as taken:
         page.get_by_role("link", name="Download as a spreadsheet").click()
     assert taken.value.suggested_filename == f"nexus-day-{DayClose.objects.get().day:%Y-%m-%d}.xlsx"
-
-
-PAGES: dict[str, Callable[[Order], str]] = {
-    "home": lambda order: "/admin/",
-    "order": lambda order: f"/admin/orders/order/{order.pk}/change/",
-    "orders": lambda order: "/admin/orders/order/",
-    "discrepancies": lambda order: "/admin/payments/discrepancy/?queue=waiting",
-    "decision": lambda order: (
-        f"/admin/payments/discrepancy/{Discrepancy.objects.get(kind=DiscrepancyKind.FEE).pk}/do/resolve/"
-    ),
-    "upload": lambda order: "/admin/payments/statement/add/",
-    "three ways": lambda order: "/admin/payments/statementline/three-way/",
-    "month": lambda order: "/admin/month/",
-    "search": lambda order: f"/admin/search/?q={order.email}",
-    "audit": lambda order: "/admin/core/auditentry/",
-}
-
-
-@pytest.mark.parametrize("context", [{"color_scheme": "light"}], indirect=True)
-def test_no_page_keeps_anybody_out(shop: Shop, page: Page, context: BrowserContext) -> None:
-    """axe finds nothing serious on the pages that people work on (WCAG 2.1 A and AA)."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    order = scenes.eventful()
-    at_the_desk(context, shop, staff.person(Role.ADMIN))
-    wrong = {}
-    for name, address in PAGES.items():
-        page.goto(shop.url + address(order))
-        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
-        wrong[name] = [
-            f"{each['id']}: {each['nodes'][0]['target']} {each['nodes'][0]['html'][:160]}"
-            for each in found.response["violations"]
-            if each["impact"] in {"serious", "critical"}
-        ]
-    assert "\n".join(f"{name}: {each}" for name, found in wrong.items() for each in found) == ""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from html.parser import HTMLParser
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
@@ -44,6 +46,18 @@ def page(client: Client, address: str, **query: str) -> str:
     return response.content.decode()
 
 
+class Frames(HTMLParser):
+    """The attributes of each frame of a page, as a browser reads them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[dict[str, str]] = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "iframe":
+            self.found.append({name: value or "" for name, value in attrs})
+
+
 def test_a_message_is_found_by_whom_and_what_it_is_about(desk):
     row = sent(email="abebech@gmail.com")
     sent(email="kebede@gmail.com")
@@ -65,6 +79,12 @@ def test_its_words_can_be_read_without_the_token_that_opens_the_order(desk):
     assert "<iframe sandbox srcdoc=" in shown
     assert "<b>Abebech" not in shown
     assert current_token(row.order) not in shown
+    frames = Frames()
+    frames.feed(shown)
+    [frame] = frames.found
+    assert set(frame) == {"sandbox", "srcdoc", "title", "style"}, "the mail has broken out of its frame"
+    assert frame["srcdoc"].rstrip().endswith("</html>")
+    assert "&lt;b&gt;Abebech&lt;/b&gt;" in frame["srcdoc"]
 
 
 def test_a_text_message_can_be_read_too(desk):

@@ -32,6 +32,11 @@ document.addEventListener("DOMContentLoaded", () => {
   document.getElementById("content")?.setAttribute("tabindex", "-1");
 });
 
+// Django's own boxes to choose in, which are made when the page has loaded.
+window.addEventListener("load", () => setTimeout(() => {
+  for (const hint of document.querySelectorAll("span[aria-label]:not([role])")) hint.setAttribute("role", "img");
+}));
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
