@@ -139,9 +139,16 @@ def test_an_answer_that_was_overtaken_by_the_stream_does_not_undo_it(site: Site,
     lifecycle.cancel(number=order.number, actor="staff:1", at=now())
     headline(page, CANCELLED)
     [(route, older)] = held
+    page.evaluate("""
+      window.headlines = [];
+      const line = document.getElementById("headline");
+      const all = { childList: true, subtree: true, characterData: true };
+      new MutationObserver(() => headlines.push(line.textContent)).observe(line, all);
+    """)
     with page.expect_response("**/payments/"), page.expect_response(f"**/orders/{order.number}/"):
         route.fulfill(response=older)
     headline(page, CANCELLED)
+    assert READY not in page.evaluate("headlines")  # not even for a moment
 
 
 def test_a_page_nobody_looks_at_does_not_listen(site: Site, page: Page) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import http.client
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -25,14 +27,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @contextmanager
-def process(*words: str, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    started = subprocess.Popen(
-        [sys.executable, "manage.py", *words],
-        cwd=settings.BASE_DIR,
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def process(*words: str, env: dict[str, str], log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    with (log or Path(os.devnull)).open("ab") as said:
+        started = subprocess.Popen(
+            [sys.executable, "manage.py", *words], cwd=settings.BASE_DIR, env=env, stdout=said, stderr=said
+        )
     try:
         yield started
     finally:
@@ -61,8 +60,8 @@ def env(environment: dict[str, str], broker: Broker) -> dict[str, str]:
 
 
 @contextmanager
-def live(*, port: int, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    with process("live", "--port", str(port), env=env) as started:
+def live(*, port: int, env: dict[str, str], log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    with process("live", "--port", str(port), env=env, log=log) as started:
         eventually(lambda: answers(port), what="the process answers")
         yield started
 
@@ -91,9 +90,9 @@ def test_a_stream_goes_on_where_it_was_after_the_death_of_its_process(port: int,
     assert again.states() == still.states() == [("order", "cancelled"), ("end", "final")]
 
 
-def test_streams_end_in_order_with_their_process(port: int, env: dict[str, str]) -> None:
-    order = factories.order()
-    with live(port=port, env=env) as started:
+def test_streams_end_in_order_with_their_process(port: int, env: dict[str, str], tmp_path: Path) -> None:
+    order, log = factories.order(), tmp_path / "live.log"
+    with live(port=port, env=env, log=log) as started:
         reader = Reader(port, url_of(order))
         reader.settles_down()
 
@@ -102,3 +101,5 @@ def test_streams_end_in_order_with_their_process(port: int, env: dict[str, str])
         assert started.wait(60) == 0
     reader.until(lambda: reader.has_ended, what="the end of the connection")
     assert reader.states() == [("order", "awaiting_payment")]  # no word of an end: it is to be asked for again
+    assert "live.stopped" in log.read_text()
+    assert "timeout graceful shutdown exceeded" not in log.read_text()  # they were told, and not cut off in the end
