@@ -26,6 +26,7 @@ from orders.models import Order
 from payments.models import Discrepancy, JournalEntry, Payment, Payout, Refund, StatementLine, WebhookEvent
 from tests import factories, staff
 from tests.core.recorded_log import recording
+from tests.desk import business
 from tests.desk.taking_out import (
     ORDERS,
     ask,
@@ -39,7 +40,6 @@ from tests.desk.taking_out import (
     source,
 )
 from tests.payments import money
-from tests.volume import business
 from users.roles import PERMISSIONS, Role
 
 pytestmark = pytest.mark.django_db(transaction=True)
