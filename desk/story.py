@@ -130,7 +130,7 @@ def tell(*, order: Order, may: Callable[[str], bool]) -> Story:
 
 
 def _of_its_payments(path: str, order: Order) -> Q:
-    return Q(**{f"{path}__order": order}) | Q(**{f"{path}__begun_for": order})
+    return Q(**{f"{path}__in": Payment.objects.keys_told_of(order)})
 
 
 _RANK: Final = {kind: rank for rank, kind in enumerate(
