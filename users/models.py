@@ -62,7 +62,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         constraints = [
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_in_lower_case")
         ]
-        indexes = [GinIndex(OpClass(WHO, name="gin_trgm_ops"), name="user_who")]
+        indexes = [
+            GinIndex(OpClass(WHO, name="gin_trgm_ops"), name="user_who"),
+            models.Index(fields=["email"], condition=models.Q(is_staff=True), name="user_staff"),
+        ]
 
     def __str__(self) -> str:
         return self.email
